@@ -1,0 +1,66 @@
+import type { JobHeaders } from "./job-headers.ts";
+import type { Job } from "./job.ts";
+
+/** Why a job was given up. */
+export const DEAD_REASONS = [
+  "nack",
+  "error",
+  "malformed",
+  "attempts",
+  "requeues",
+  "deliveries",
+  "context",
+  "auto_ack",
+] as const;
+
+export type DeadReason = (typeof DEAD_REASONS)[number];
+
+/** What is known about a job that is given up. */
+export interface DeadLetter {
+  readonly reason: DeadReason;
+  /** Text of the last failure; empty if there is none. */
+  readonly error: string;
+  /** Executions that ended without a verdict, the last one included. */
+  readonly attempts: number;
+  /** The worker's answer where it could not be understood. */
+  readonly answer: Uint8Array | undefined;
+}
+
+/** What is to be done with a delivery. */
+export type Settlement =
+  /** Done: the broker forgets the job. */
+  | { readonly t: "ack" }
+  /** The worker asked for another run: a copy with these headers, due after the delay, replaces the original. */
+  | { readonly t: "requeue"; readonly headers: JobHeaders; readonly delayMs: number }
+  /** The run failed without a verdict: never destructive, headers are kept where the broker can. */
+  | { readonly t: "retry"; readonly headers: JobHeaders; readonly delayMs: number }
+  /** Not started: back to its place, unharmed. */
+  | { readonly t: "release" }
+  /** Given up, kept by the broker itself. Only for drivers with `nativeDeadLetter`. */
+  | { readonly t: "dead"; readonly letter: DeadLetter }
+  /** RoadRunner's own negative acknowledgement, destructive on most drivers (`jobsd.compat: rr`). */
+  | { readonly t: "nack" };
+
+export const ACK: Settlement = { t: "ack" };
+export const RELEASE: Settlement = { t: "release" };
+export const NACK: Settlement = { t: "nack" };
+
+/** A job a driver handed over, together with the one right to settle it. */
+export interface Delivery {
+  /** May be built on first use: read it only when the job is about to run. */
+  readonly job: Job;
+
+  /** Broker-side object the job came from, sent to the worker; `undefined` where it has none (memory). */
+  readonly queue: string | undefined;
+
+  /**
+   * Tells the broker what became of the job. Exactly one call counts; a second one is a bug of ours, is
+   * logged and never sent. Returns `undefined` if it was done at once.
+   *
+   * Bounded by the timeout the driver was created with.
+   *
+   * @throws {StaleDeliveryError} the connection the job came from is gone: it will be redelivered
+   * @throws {DriverUnavailableError} the outcome could not be written in time; it may be tried again
+   */
+  settle(settlement: Settlement): Promise<void> | undefined;
+}

@@ -1,0 +1,33 @@
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)/y;
+
+/**
+ * A duration in the notation of Go (`1m30s`, `500ms`, `1.5h`), plus `d` for days, in milliseconds.
+ * `undefined` if the text is none; a bare number is none either (its unit is a matter of the key it stands at).
+ */
+export function parseDurationMs(text: string): number | undefined {
+  const trimmed = text.trim();
+  if (trimmed === "0") return 0;
+  const sign = trimmed.startsWith("-") ? -1 : 1;
+  const body = /^[-+]/.test(trimmed) ? trimmed.slice(1) : trimmed;
+  if (body === "") return undefined;
+  let total = 0;
+  PART.lastIndex = 0;
+  while (PART.lastIndex < body.length) {
+    const part = PART.exec(body);
+    if (part === null) return undefined;
+    total += Number(part[1]) * (UNIT_MS[part[2] ?? ""] ?? 0);
+  }
+  return sign * total;
+}

@@ -1,0 +1,184 @@
+/** Every code this daemon raises. Codes are public: they appear in logs, metrics and docs/errors.md. */
+export const ERROR_CODES = [
+  "JOBS_JOB_INVALID",
+  "JOBS_PIPELINE_UNKNOWN",
+  "JOBS_PIPELINE_EXISTS",
+  "JOBS_PIPELINE_INVALID",
+  "JOBS_PIPELINE_STATE",
+  "JOBS_PIPELINE_FULL",
+  "JOBS_DRIVER_UNKNOWN",
+  "JOBS_DRIVER_UNAVAILABLE",
+  "JOBS_DRIVER_STALE_DELIVERY",
+  "JOBS_DEADLINE_EXCEEDED",
+  "JOBS_SHUTTING_DOWN",
+  "JOBS_WORKER_START",
+  "JOBS_POOL_STOPPED",
+  "JOBS_BATCH_FAILED",
+  "JOBS_DESTROY_FAILED",
+  "JOBS_CONFIG_INVALID",
+] as const;
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+/** Scalars only: details are logged and put on spans, so never a payload, a header or a secret. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean>>;
+
+export interface JobsErrorOptions {
+  readonly cause?: unknown;
+  readonly details?: ErrorDetails;
+  /** Names of the operations the error passed through, outermost first, as RoadRunner prints them. */
+  readonly operations?: readonly string[];
+}
+
+const brand: unique symbol = Symbol.for("jobsd.error") as never;
+
+/**
+ * Base of every error we raise on purpose. Anything else that reaches a boundary is a bug, and is
+ * reported as one. Messages are RoadRunner's own where it has one, since PHP applications log and
+ * sometimes match them.
+ */
+export abstract class JobsError extends Error {
+  abstract readonly code: ErrorCode;
+
+  /** Whether the same call may succeed later without anyone changing anything. */
+  abstract readonly retryable: boolean;
+
+  readonly details: ErrorDetails;
+
+  readonly operations: readonly string[];
+
+  readonly [brand] = true;
+
+  constructor(message: string, options: JobsErrorOptions = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.name = new.target.name;
+    this.details = options.details ?? {};
+    this.operations = options.operations ?? [];
+  }
+
+  /** Works across realms and duplicate copies of this module, where `instanceof` does not. */
+  static is(value: unknown): value is JobsError {
+    return typeof value === "object" && value !== null && brand in value;
+  }
+}
+
+/** The text of whatever was thrown, for logs and for answers to clients. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A job that can not be accepted as it is: its producer has to change it. */
+export class InvalidJobError extends JobsError {
+  readonly code = "JOBS_JOB_INVALID";
+  readonly retryable = false;
+}
+
+export class UnknownPipelineError extends JobsError {
+  readonly code = "JOBS_PIPELINE_UNKNOWN";
+  readonly retryable = false;
+
+  constructor(pipeline: string) {
+    super(`no such pipeline, requested: ${pipeline}`, { details: { pipeline } });
+  }
+}
+
+export class PipelineExistsError extends JobsError {
+  readonly code = "JOBS_PIPELINE_EXISTS";
+  readonly retryable = false;
+
+  constructor(pipeline: string, driver: string) {
+    super(`pipeline already exists, name: ${pipeline}, driver: ${driver}`, { details: { pipeline, driver } });
+  }
+}
+
+/** A pipeline whose options can not be used: the message names the option and what it may be. */
+export class InvalidPipelineError extends JobsError {
+  readonly code = "JOBS_PIPELINE_INVALID";
+  readonly retryable = false;
+}
+
+/** The pipeline is not in the state the call needs, e.g. paused twice. */
+export class PipelineStateError extends JobsError {
+  readonly code = "JOBS_PIPELINE_STATE";
+  readonly retryable = false;
+}
+
+/** A local store is at its limit and did not get room within the deadline. */
+export class PipelineFullError extends JobsError {
+  readonly code = "JOBS_PIPELINE_FULL";
+  readonly retryable = true;
+}
+
+export class UnknownDriverError extends JobsError {
+  readonly code = "JOBS_DRIVER_UNKNOWN";
+  readonly retryable = false;
+
+  constructor(driver: string, pipeline: string, known: readonly string[]) {
+    super(
+      `no constructor registered for driver: ${driver}, pipeline: ${pipeline} (known drivers: ${known.join(", ")})`,
+      { details: { driver, pipeline } },
+    );
+  }
+}
+
+export class DriverUnavailableError extends JobsError {
+  readonly code = "JOBS_DRIVER_UNAVAILABLE";
+  readonly retryable = true;
+
+  constructor(driver: string, options: JobsErrorOptions = {}) {
+    super(`${driver}: broker is not reachable`, { ...options, details: { driver } });
+  }
+}
+
+/** The broker already owns the job again, so settling it here would settle somebody else's copy. */
+export class StaleDeliveryError extends JobsError {
+  readonly code = "JOBS_DRIVER_STALE_DELIVERY";
+  readonly retryable = false;
+
+  constructor(driver: string, jobId: string) {
+    super(`${driver}: delivery of job ${jobId} belongs to a lost connection`, { details: { driver, jobId } });
+  }
+}
+
+export class DeadlineExceededError extends JobsError {
+  readonly code = "JOBS_DEADLINE_EXCEEDED";
+  readonly retryable = true;
+
+  constructor(operation: string, timeoutMs: number) {
+    super(`${operation}: operation timed out after ${timeoutMs / 1000}s`, { details: { operation, timeoutMs } });
+  }
+}
+
+export class ShuttingDownError extends JobsError {
+  readonly code = "JOBS_SHUTTING_DOWN";
+  readonly retryable = true;
+
+  constructor() {
+    super("jobs are shutting down");
+  }
+}
+
+/** A worker process could not be brought to the state where it takes jobs. */
+export class WorkerStartError extends JobsError {
+  readonly code = "JOBS_WORKER_START";
+  readonly retryable = true;
+}
+
+export class PoolStoppedError extends JobsError {
+  readonly code = "JOBS_POOL_STOPPED";
+  readonly retryable = false;
+
+  constructor(pool: string) {
+    super(`worker pool ${pool} is stopped`, { details: { pool } });
+  }
+}
+
+/** What the configuration file says can not be used: every problem with its place, one a line. */
+export class InvalidConfigError extends JobsError {
+  readonly code = "JOBS_CONFIG_INVALID";
+  readonly retryable = false;
+
+  constructor(problems: readonly string[], options: JobsErrorOptions = {}) {
+    super(problems.join("\n"), options);
+  }
+}

@@ -1,0 +1,106 @@
+import type { CancelSignal } from "../cancel-signal.ts";
+import type { Delivery } from "../delivery.ts";
+import type { JobsError } from "../errors.ts";
+import type { Job } from "../job.ts";
+
+/** Where a driver hands over what it received. */
+export interface DeliverySink {
+  /**
+   * How many more deliveries may be handed over now, 0 or more (`Infinity` for drivers with local storage). This
+   * is the back-pressure: fetch only against it and count what is on its way. When it grows from 0 the driver's
+   * `creditAvailable` is called.
+   */
+  readonly credit: number;
+
+  /**
+   * Hands a job over; returns at once. The job may start, and even be settled, before the call returns.
+   *
+   * @param priority smaller is served first; drivers put the pipeline's in where the job has none
+   */
+  deliver(delivery: Delivery, priority: number): void;
+}
+
+/** What a driver can do; the core takes the rest upon itself. */
+export interface DriverCapabilities {
+  /**
+   * Where waiting jobs live. `broker`: unstarted deliveries are released on pause and stop. `local`: the driver
+   * is the storage, its deliveries wait in the queue whether the pipeline is paused or not, and are lost with the
+   * process.
+   */
+  readonly storage: "broker" | "local";
+  /** `settle({t: "dead"})` moves the job to a dead-letter place of the broker. */
+  readonly nativeDeadLetter: boolean;
+  /** A retry carries changed headers, so that `x-job-attempt` counts attempts. */
+  readonly retryKeepsHeaders: boolean;
+}
+
+/** A snapshot, not a promise: brokers report counts approximately. `undefined` where a broker can not say. */
+export interface DriverStats {
+  /** Jobs that are due: waiting and, for local storage, running. */
+  readonly active: number | undefined;
+  readonly delayed: number | undefined;
+  readonly reserved: number | undefined;
+}
+
+/** One job of a batch that was not pushed. */
+export interface PushFailure {
+  /** Index in the batch. */
+  readonly index: number;
+  readonly error: JobsError;
+  /** True if the job may have been stored all the same: the deadline passed after it was written. */
+  readonly unknown: boolean;
+}
+
+/**
+ * One pipeline's link to its broker.
+ *
+ * Life: built by its factory, then any number of `resume` and `pause`, then `close` once. It does not consume
+ * before the first `resume`. `push`, `pushBatch` and `stats` are allowed at any time before `close`.
+ * Implementations own their reconnects and never surface a lost connection except as a failed call. Every wait is
+ * bounded by the signal or, where there is none, by the timeout of the context the driver was built with.
+ *
+ * Stopping has two phases: `pause` stops fetching while settlements still work; `close` ends the rest.
+ *
+ * Source: the driver contract of RoadRunner's jobs plugin, plus batches, credits, deadlines and two-phase stop.
+ */
+export interface Driver {
+  /** The value of `driver:` in the configuration, e.g. `amqp`. */
+  readonly kind: string;
+
+  /** Broker-side object as Stat shows it: queue, subject, topic or tube; the pipeline's name for memory. */
+  readonly queue: string;
+
+  readonly capabilities: DriverCapabilities;
+
+  /**
+   * Done when the broker has taken responsibility for the job: written and, where the broker can, confirmed.
+   * Returns `undefined` if that happened at once.
+   *
+   * @throws {JobsError} the job was not stored (with a deadline error: it may have been)
+   */
+  push(job: Job): Promise<void> | undefined;
+
+  /**
+   * Like `push` for many, in order and as one pipelined operation. Jobs fail one by one.
+   *
+   * @returns the jobs that were not pushed; empty if all were
+   */
+  pushBatch(jobs: readonly Job[]): Promise<readonly PushFailure[]> | readonly PushFailure[];
+
+  /** Begins or continues to consume. Resolves at the first successful subscription. Idempotent. */
+  resume(signal: CancelSignal): Promise<void>;
+
+  /** Stops fetching; what was handed over stays valid and may be settled. Idempotent. */
+  pause(signal: CancelSignal): Promise<void>;
+
+  /** `sink.credit` grew from 0. Must return at once. */
+  creditAvailable(): void;
+
+  stats(signal: CancelSignal): Promise<DriverStats>;
+
+  /**
+   * Called after the last delivery was settled or given up. Closes the connection; what is unsettled goes back to
+   * the broker. Pushes fail from now on. Idempotent; never rejects.
+   */
+  close(signal: CancelSignal): Promise<void>;
+}

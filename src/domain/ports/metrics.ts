@@ -1,0 +1,30 @@
+import type { DeadReason } from "../delivery.ts";
+import type { FailureReason } from "../job-result.ts";
+
+/** How one execution, or one delivery that was not executed, ended. */
+export type ExecutionOutcome = "ok" | "failed" | "requeued" | "retried" | "dead" | "returned";
+
+export type PushSource = "single" | "batch";
+
+/**
+ * Counted facts in the words of the domain. Implementations only add numbers: no call may block, throw
+ * or allocate per job. The names of the exported series are known to the telemetry adapter alone.
+ */
+export interface Metrics {
+  /** Jobs a producer asked to push to an existing pipeline, before the driver was called. */
+  pushRequested(pipeline: string, driver: string, source: PushSource, jobs: number): void;
+  /** `seconds` from the call to the driver's answer. */
+  pushSucceeded(pipeline: string, driver: string, jobs: number, seconds: number): void;
+  pushFailed(pipeline: string, driver: string, jobs: number): void;
+  /** Exactly once for each delivery that left the queue. `seconds` from its start; 0 if it did not start. */
+  executed(pipeline: string, driver: string, outcome: ExecutionOutcome, seconds: number): void;
+  /** An execution that ended without a verdict of the worker. */
+  attemptFailed(pipeline: string, reason: FailureReason): void;
+  deadLettered(pipeline: string, reason: DeadReason): void;
+  /** A settlement the driver could not carry out, e.g. `ack`. */
+  settleFailed(pipeline: string, settlement: string): void;
+  /** A settlement that came after the broker had taken the job back. */
+  staleSettlement(pipeline: string): void;
+  /** Jobs of a memory pipeline that were lost because the daemon or the pipeline ended. */
+  memoryDropped(pipeline: string, jobs: number): void;
+}

@@ -53,6 +53,9 @@ export interface Delivery {
   /** Broker-side object the job came from, sent to the worker; `undefined` where it has none (memory). */
   readonly queue: string | undefined;
 
+  /** How often the broker has delivered the job, this time included, where it counts. */
+  readonly deliveries?: number;
+
   /**
    * Tells the broker what became of the job. Exactly one call counts; a second one is a bug of ours, is
    * logged and never sent. Returns `undefined` if it was done at once.

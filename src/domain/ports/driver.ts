@@ -32,6 +32,8 @@ export interface DriverCapabilities {
   readonly nativeDeadLetter: boolean;
   /** A retry carries changed headers, so that `x-job-attempt` counts attempts. */
   readonly retryKeepsHeaders: boolean;
+  /** Deliveries that may be unsettled at once; with local storage those that wait are not counted. 1 or more. */
+  readonly prefetch: number;
 }
 
 /** A snapshot, not a promise: brokers report counts approximately. `undefined` where a broker can not say. */

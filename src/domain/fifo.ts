@@ -1,0 +1,84 @@
+/** Entries of one block. Large enough to make blocks cheap, small enough to give memory back soon. */
+const BLOCK_SIZE = 512;
+
+class Block<T> {
+  readonly items = new Array<T | undefined>(BLOCK_SIZE);
+  readonly arrivals = new Float64Array(BLOCK_SIZE);
+  next: Block<T> | undefined;
+}
+
+interface ReturnedItem<T> {
+  readonly item: T;
+  readonly arrival: number;
+}
+
+/**
+ * First in, first out, with the arrival of each entry beside it. Blocks instead of one array: adding never
+ * copies what is there, and memory follows the length down. Entries that were taken and come back unharmed keep
+ * their arrival and so their place, before everything that has not been taken yet.
+ */
+export class Fifo<T> {
+  #head = new Block<T>();
+  #tail = this.#head;
+  #headIndex = 0;
+  #tailIndex = 0;
+  #stored = 0;
+  /** Sorted by arrival; all of them arrived before the first stored entry. */
+  readonly #returned: ReturnedItem<T>[] = [];
+
+  get length(): number {
+    return this.#stored + this.#returned.length;
+  }
+
+  /** Arrival of the next entry, `Infinity` if there is none. */
+  get headArrival(): number {
+    const returned = this.#returned[0];
+    if (returned !== undefined) return returned.arrival;
+    return this.#stored === 0 ? Infinity : (this.#head.arrivals[this.#headIndex] ?? Infinity);
+  }
+
+  push(item: T, arrival: number): void {
+    if (this.#tailIndex === BLOCK_SIZE) {
+      const block = new Block<T>();
+      this.#tail.next = block;
+      this.#tail = block;
+      this.#tailIndex = 0;
+    }
+    this.#tail.items[this.#tailIndex] = item;
+    this.#tail.arrivals[this.#tailIndex] = arrival;
+    this.#tailIndex += 1;
+    this.#stored += 1;
+  }
+
+  shift(): T | undefined {
+    const returned = this.#returned.shift();
+    if (returned !== undefined) return returned.item;
+    if (this.#stored === 0) return undefined;
+    const item = this.#head.items[this.#headIndex];
+    this.#head.items[this.#headIndex] = undefined;
+    this.#headIndex += 1;
+    this.#stored -= 1;
+    if (this.#stored === 0) this.#rewind();
+    else if (this.#headIndex === BLOCK_SIZE) this.#dropHead();
+    return item;
+  }
+
+  /** Gives an entry its former place. `arrival` is the one it was pushed with. */
+  putBack(item: T, arrival: number): void {
+    let index = this.#returned.length;
+    while (index > 0 && (this.#returned[index - 1]?.arrival ?? 0) > arrival) index -= 1;
+    this.#returned.splice(index, 0, { item, arrival });
+  }
+
+  /** The one block that is left is used again from its beginning. */
+  #rewind(): void {
+    this.#head = this.#tail;
+    this.#headIndex = 0;
+    this.#tailIndex = 0;
+  }
+
+  #dropHead(): void {
+    this.#head = this.#head.next ?? this.#tail;
+    this.#headIndex = 0;
+  }
+}

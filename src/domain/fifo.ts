@@ -1,10 +1,20 @@
-/** Entries of one block. Large enough to make blocks cheap, small enough to give memory back soon. */
+/** Most queues are short. */
+const FIRST_BLOCK_SIZE = 16;
+
+/** Large enough to make blocks cheap, small enough to give memory back soon. */
 const BLOCK_SIZE = 512;
 
 class Block<T> {
-  readonly items = new Array<T | undefined>(BLOCK_SIZE);
-  readonly arrivals = new Float64Array(BLOCK_SIZE);
+  readonly size: number;
+  readonly items: (T | undefined)[];
+  readonly arrivals: Float64Array;
   next: Block<T> | undefined;
+
+  constructor(size: number) {
+    this.size = size;
+    this.items = new Array<T | undefined>(size);
+    this.arrivals = new Float64Array(size);
+  }
 }
 
 interface ReturnedItem<T> {
@@ -18,7 +28,7 @@ interface ReturnedItem<T> {
  * their arrival and so their place, before everything that has not been taken yet.
  */
 export class Fifo<T> {
-  #head = new Block<T>();
+  #head = new Block<T>(FIRST_BLOCK_SIZE);
   #tail = this.#head;
   #headIndex = 0;
   #tailIndex = 0;
@@ -34,12 +44,13 @@ export class Fifo<T> {
   get headArrival(): number {
     const returned = this.#returned[0];
     if (returned !== undefined) return returned.arrival;
-    return this.#stored === 0 ? Infinity : (this.#head.arrivals[this.#headIndex] ?? Infinity);
+    const arrival = this.#head.arrivals[this.#headIndex];
+    return this.#stored === 0 || arrival === undefined ? Infinity : arrival;
   }
 
   push(item: T, arrival: number): void {
-    if (this.#tailIndex === BLOCK_SIZE) {
-      const block = new Block<T>();
+    if (this.#tailIndex === this.#tail.size) {
+      const block = new Block<T>(BLOCK_SIZE);
       this.#tail.next = block;
       this.#tail = block;
       this.#tailIndex = 0;
@@ -59,14 +70,13 @@ export class Fifo<T> {
     this.#headIndex += 1;
     this.#stored -= 1;
     if (this.#stored === 0) this.#rewind();
-    else if (this.#headIndex === BLOCK_SIZE) this.#dropHead();
+    else if (this.#headIndex === this.#head.size) this.#dropHead();
     return item;
   }
 
   /** Gives an entry its former place. `arrival` is the one it was pushed with. */
   putBack(item: T, arrival: number): void {
-    let index = this.#returned.length;
-    while (index > 0 && (this.#returned[index - 1]?.arrival ?? 0) > arrival) index -= 1;
+    const index = this.#returned.findLastIndex((entry) => entry.arrival < arrival) + 1;
     this.#returned.splice(index, 0, { item, arrival });
   }
 
@@ -78,7 +88,9 @@ export class Fifo<T> {
   }
 
   #dropHead(): void {
-    this.#head = this.#head.next ?? this.#tail;
+    const { next } = this.#head;
+    if (next === undefined) return;
+    this.#head = next;
     this.#headIndex = 0;
   }
 }

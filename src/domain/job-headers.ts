@@ -25,6 +25,22 @@ export const DEAD_HEADERS = {
   attempts: "x-job-dead-attempts",
 } as const;
 
+/** Times the job was run again from the failed store. Written by the daemon. */
+export const REDRIVEN_HEADER = "x-job-redriven";
+/** Times a worker's nack made the job be sent again, where that is the broker's way (SQS). Written by the daemon. */
+export const NACKS_HEADER = "x-job-nacks";
+
+/** Headers nobody but the daemon may write; what a worker sends back under these names is ignored. */
+export const DAEMON_HEADERS: readonly string[] = [
+  ATTEMPT_HEADER,
+  REQUEUES_HEADER,
+  REDRIVEN_HEADER,
+  NACKS_HEADER,
+  ...Object.values(DEAD_HEADERS),
+];
+
+const OWN_PREFIX = "x-job-";
+
 /** Longest error text, in UTF-16 units, that is written into a header. */
 const MAX_ERROR_CHARS = 4096;
 
@@ -47,6 +63,14 @@ export function headerValue(headers: JobHeaders, name: string): string | undefin
     if (key.length === name.length && key.toLowerCase() === name) return headers[key]?.[0];
   }
   return undefined;
+}
+
+/** Whether any header of ours is there; the ordinary job has none. */
+export function hasOwnHeaders(headers: JobHeaders): boolean {
+  for (const name in headers) {
+    if (name.length > OWN_PREFIX.length && name.slice(0, OWN_PREFIX.length).toLowerCase() === OWN_PREFIX) return true;
+  }
+  return false;
 }
 
 /** `undefined` where the header is absent or no number in the range. */

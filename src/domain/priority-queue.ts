@@ -1,3 +1,4 @@
+import { BandHeap } from "./band-heap.ts";
 import { Fifo } from "./fifo.ts";
 
 /** Order among the lanes of one priority: weighted shares, or strictly by arrival. */
@@ -10,8 +11,8 @@ export interface PriorityQueueOptions {
 }
 
 /** An entry on its way out, with what is needed to give it its place back. */
-export interface Taken<T> {
-  readonly lane: Lane<T>;
+export interface Taken<T, O> {
+  readonly lane: Lane<T, O>;
   readonly item: T;
   readonly priority: number;
   /** Milliseconds on the caller's clock when it was pushed, made unique inside the queue. */
@@ -28,34 +29,49 @@ const DIRECT_BANDS = 256;
 const OVERDUE_SHARE = 10;
 
 /** The entries of one lane with one priority. */
-interface Ring<T> {
-  readonly lane: Lane<T>;
-  readonly band: Band<T>;
-  readonly fifo: Fifo<T>;
+class Ring<T, O> {
+  readonly lane: Lane<T, O>;
+  readonly band: Band<T, O>;
+  readonly fifo = new Fifo<T>();
   /** Position among the band's active rings, −1 while inactive. */
-  position: number;
+  position = -1;
   /** Smooth weighted round robin: what the ring has saved up. */
-  current: number;
+  current = 0;
+
+  constructor(lane: Lane<T, O>, band: Band<T, O>) {
+    this.lane = lane;
+    this.band = band;
+  }
 }
 
 /** All rings of one priority; active are those that have entries and may run. */
-interface Band<T> {
+class Band<T, O> {
   readonly priority: number;
-  readonly active: Ring<T>[];
+  readonly active: Ring<T, O>[] = [];
+  /** Rings that belong to it, active or not. */
+  rings = 0;
+
+  constructor(priority: number) {
+    this.priority = priority;
+  }
+
+  get live(): boolean {
+    return this.active.length > 0;
+  }
 }
 
-/** The share of one pipeline in a queue. Handed out by `addLane`; its members are read-only for others. */
-export class Lane<T> {
-  readonly name: string;
+/** The share of one owner in a queue. Made by `addLane`, changed only by the queue. */
+export class Lane<T, O> {
+  readonly owner: O;
   readonly weight: number;
   /** Creation order, which decides where everything else is equal. */
   readonly index: number;
-  readonly rings = new Map<number, Ring<T>>();
+  readonly rings = new Map<number, Ring<T, O>>();
   runnable = false;
   length = 0;
 
-  constructor(name: string, weight: number, index: number) {
-    this.name = name;
+  constructor(owner: O, weight: number, index: number) {
+    this.owner = owner;
     this.weight = weight;
     this.index = index;
   }
@@ -63,20 +79,20 @@ export class Lane<T> {
 
 /**
  * Ready jobs of one worker pool. Smaller priority first; inside a priority each lane is strictly first in, first
- * out, and lanes share by `order`. Push and take are O(1) in the number of entries; with n lanes that wait in one
- * priority, choosing among them is O(n). Priorities 0…255 are found by bitmap, others by binary search.
+ * out, and lanes share by `order`. Push and take do not depend on the number of entries; with n lanes that wait in
+ * one priority, choosing among them is O(n). Priorities 0…255 are found by bitmap, others by a heap of bands.
+ * Entries are anything but `undefined`.
  */
-export class PriorityQueue<T> {
+export class PriorityQueue<T, O = string> {
   readonly #options: PriorityQueueOptions;
-  readonly #direct = new Array<Band<T> | undefined>(DIRECT_BANDS).fill(undefined);
-  /** One bit for each active direct band. */
+  readonly #direct = new Map<number, Band<T, O>>();
+  /** One bit for each live direct band. */
   readonly #bitmap = new Uint32Array(DIRECT_BANDS / 32);
-  /** Active bands outside 0…255, sorted by priority. */
-  readonly #others: Band<T>[] = [];
-  readonly #otherBands = new Map<number, Band<T>>();
+  readonly #others = new Map<number, Band<T, O>>();
+  readonly #otherHeap = new BandHeap<Band<T, O>>();
   #lastArrival = 0;
   #laneCount = 0;
-  #taken = 0;
+  #takenCount = 0;
   #length = 0;
 
   constructor(options: PriorityQueueOptions) {
@@ -89,13 +105,13 @@ export class PriorityQueue<T> {
   }
 
   /** @param weight share inside a priority, 1 or more */
-  addLane(name: string, weight: number): Lane<T> {
+  addLane(owner: O, weight: number): Lane<T, O> {
     this.#laneCount += 1;
-    return new Lane<T>(name, weight, this.#laneCount);
+    return new Lane<T, O>(owner, weight, this.#laneCount);
   }
 
   /** Entries of a lane that is not runnable stay where they are and are passed over in O(1). */
-  setRunnable(lane: Lane<T>, runnable: boolean): void {
+  setRunnable(lane: Lane<T, O>, runnable: boolean): void {
     if (lane.runnable === runnable) return;
     lane.runnable = runnable;
     for (const ring of lane.rings.values()) {
@@ -105,7 +121,7 @@ export class PriorityQueue<T> {
   }
 
   /** @param nowMs the caller's clock; must not run backwards */
-  push(lane: Lane<T>, priority: number, item: T, nowMs: number): void {
+  push(lane: Lane<T, O>, priority: number, item: T, nowMs: number): void {
     this.#lastArrival = nowMs > this.#lastArrival ? nowMs : this.#lastArrival + ARRIVAL_STEP;
     const ring = this.#ringOf(lane, priority);
     ring.fifo.push(item, this.#lastArrival);
@@ -113,69 +129,73 @@ export class PriorityQueue<T> {
   }
 
   /** Gives an entry its former place: before everything of its lane and priority that came later. */
-  putBack(taken: Taken<T>): void {
+  putBack(taken: Taken<T, O>): void {
     const ring = this.#ringOf(taken.lane, taken.priority);
     ring.fifo.putBack(taken.item, taken.arrival);
     this.#added(ring);
   }
 
   /** The best entry of a runnable lane. */
-  take(nowMs: number): Taken<T> | undefined {
+  take(nowMs: number): Taken<T, O> | undefined {
     const band = this.#nextBand(nowMs);
-    if (band === undefined) return undefined;
-    const ring = this.#nextRing(band);
+    const ring = band === undefined ? undefined : this.#nextRing(band);
+    if (ring === undefined) return undefined;
     const arrival = ring.fifo.headArrival;
-    const item = ring.fifo.shift() as T; // an active ring has entries
-    this.#taken += 1;
+    const item = ring.fifo.shift();
+    if (item === undefined) return undefined;
+    this.#takenCount += 1;
     this.#removed(ring, 1);
-    return { lane: ring.lane, item, priority: band.priority, arrival };
+    return { lane: ring.lane, item, priority: ring.band.priority, arrival };
   }
 
   /** Takes everything of a lane out: best priority first, in each the oldest first. */
-  clear(lane: Lane<T>): readonly T[] {
+  clear(lane: Lane<T, O>): readonly T[] {
     const items: T[] = [];
     for (const ring of [...lane.rings.values()].sort((a, b) => a.band.priority - b.band.priority)) {
-      const count = ring.fifo.length;
-      for (let i = 0; i < count; i++) items.push(ring.fifo.shift() as T);
+      let count = 0;
+      for (let item = ring.fifo.shift(); item !== undefined; item = ring.fifo.shift()) {
+        items.push(item);
+        count += 1;
+      }
       this.#removed(ring, count);
     }
     return items;
   }
 
   /** Arrival of the lane's oldest entry, `Infinity` if it has none. */
-  oldestArrival(lane: Lane<T>): number {
+  oldestArrival(lane: Lane<T, O>): number {
     let oldest = Infinity;
     for (const ring of lane.rings.values()) oldest = Math.min(oldest, ring.fifo.headArrival);
     return oldest;
   }
 
-  #ringOf(lane: Lane<T>, priority: number): Ring<T> {
+  #ringOf(lane: Lane<T, O>, priority: number): Ring<T, O> {
     let ring = lane.rings.get(priority);
     if (ring === undefined) {
-      ring = { lane, band: this.#bandOf(priority), fifo: new Fifo<T>(), position: -1, current: 0 };
+      ring = new Ring(lane, this.#bandOf(priority));
+      ring.band.rings += 1;
       lane.rings.set(priority, ring);
     }
     return ring;
   }
 
-  #bandOf(priority: number): Band<T> {
-    const direct = isDirect(priority);
-    let band = direct ? this.#direct[priority] : this.#otherBands.get(priority);
+  #bandOf(priority: number): Band<T, O> {
+    const bands = isDirect(priority) ? this.#direct : this.#others;
+    let band = bands.get(priority);
     if (band === undefined) {
-      band = { priority, active: [] };
-      if (direct) this.#direct[priority] = band;
-      else this.#otherBands.set(priority, band);
+      band = new Band(priority);
+      bands.set(priority, band);
     }
     return band;
   }
 
-  #added(ring: Ring<T>): void {
+  #added(ring: Ring<T, O>): void {
     ring.lane.length += 1;
     this.#length += 1;
     if (ring.lane.runnable && ring.position < 0) this.#activate(ring);
   }
 
-  #removed(ring: Ring<T>, count: number): void {
+  #removed(ring: Ring<T, O>, count: number): void {
     ring.lane.length -= count;
     this.#length -= count;
     if (ring.fifo.length > 0) return;
@@ -183,61 +203,66 @@ export class PriorityQueue<T> {
     if (!isDirect(ring.band.priority)) this.#forget(ring);
   }
 
-  #activate(ring: Ring<T>): void {
+  #activate(ring: Ring<T, O>): void {
     if (ring.fifo.length === 0) return;
-    const { active, priority } = ring.band;
+    const { active } = ring.band;
     ring.position = active.length;
     ring.current = 0;
     active.push(ring);
-    if (active.length > 1) return;
-    if (isDirect(priority)) this.#setBit(priority);
-    else this.#others.splice(this.#otherIndex(priority), 0, ring.band);
+    if (active.length === 1) this.#setLive(ring.band, true);
   }
 
-  #deactivate(ring: Ring<T>): void {
+  #deactivate(ring: Ring<T, O>): void {
     if (ring.position < 0) return;
-    const { active, priority } = ring.band;
+    const { active } = ring.band;
     const last = active.pop();
     if (last !== undefined && last !== ring) {
       active[ring.position] = last;
       last.position = ring.position;
     }
     ring.position = -1;
-    if (active.length > 0) return;
-    if (isDirect(priority)) this.#clearBit(priority);
-    else this.#others.splice(this.#otherIndex(priority), 1);
+    if (active.length === 0) this.#setLive(ring.band, false);
   }
 
-  /** Bands outside 0…255 are without number, so an empty one is not kept. */
-  #forget(ring: Ring<T>): void {
-    ring.lane.rings.delete(ring.band.priority);
-    if (ring.band.active.length === 0) this.#otherBands.delete(ring.band.priority);
-  }
-
-  #nextBand(nowMs: number): Band<T> | undefined {
-    const best = this.#bestBand();
-    if (best === undefined || this.#options.maxWaitMs === 0 || this.#taken % OVERDUE_SHARE !== OVERDUE_SHARE - 1) {
-      return best;
+  #setLive(band: Band<T, O>, live: boolean): void {
+    if (!isDirect(band.priority)) {
+      if (live) this.#otherHeap.add(band);
+      return;
     }
-    return this.#overdueBand(nowMs) ?? best;
+    const word = this.#bitmap[band.priority >> 5];
+    if (word === undefined) return;
+    const bit = 1 << (band.priority & 31);
+    this.#bitmap[band.priority >> 5] = live ? word | bit : word & ~bit;
   }
 
-  #bestBand(): Band<T> | undefined {
-    const other = this.#others[0];
+  /** Priorities outside 0…255 are without number, so what is empty is not kept. */
+  #forget(ring: Ring<T, O>): void {
+    ring.lane.rings.delete(ring.band.priority);
+    ring.band.rings -= 1;
+    if (ring.band.rings === 0) this.#others.delete(ring.band.priority);
+  }
+
+  #nextBand(nowMs: number): Band<T, O> | undefined {
+    if (this.#options.maxWaitMs > 0 && this.#takenCount % OVERDUE_SHARE === OVERDUE_SHARE - 1) {
+      const overdue = this.#overdueBand(nowMs);
+      if (overdue !== undefined) return overdue;
+    }
+    const other = this.#otherHeap.first();
     if (other !== undefined && other.priority < 0) return other;
-    for (let word = 0; word < this.#bitmap.length; word++) {
-      const bits = this.#bitmap[word] ?? 0;
-      if (bits !== 0) return this.#direct[word * 32 + 31 - Math.clz32(bits & -bits)];
+    for (let index = 0; index < this.#bitmap.length; index++) {
+      const word = this.#bitmap[index];
+      if (word === undefined || word === 0) continue;
+      return this.#direct.get(index * 32 + 31 - Math.clz32(word & -word));
     }
     return other;
   }
 
   /** The band whose oldest runnable entry is the oldest of all, if that waited too long. */
-  #overdueBand(nowMs: number): Band<T> | undefined {
-    let overdue: Band<T> | undefined;
+  #overdueBand(nowMs: number): Band<T, O> | undefined {
+    let overdue: Band<T, O> | undefined;
     let oldest = nowMs - this.#options.maxWaitMs;
-    for (const band of [...this.#direct, ...this.#others]) {
-      for (const ring of band?.active ?? []) {
+    for (const band of [...this.#direct.values(), ...this.#otherHeap.live()]) {
+      for (const ring of band.active) {
         if (ring.fifo.headArrival >= oldest) continue;
         oldest = ring.fifo.headArrival;
         overdue = band;
@@ -246,30 +271,10 @@ export class PriorityQueue<T> {
     return overdue;
   }
 
-  #nextRing(band: Band<T>): Ring<T> {
-    const first = band.active[0] as Ring<T>; // a band that is found has an active ring
-    if (band.active.length === 1) return first;
+  #nextRing(band: Band<T, O>): Ring<T, O> | undefined {
+    const first = band.active[0];
+    if (first === undefined || band.active.length === 1) return first;
     return this.#options.order === "fifo" ? oldestRing(band, first) : weightedRing(band, first);
-  }
-
-  #setBit(priority: number): void {
-    this.#bitmap[priority >> 5] = (this.#bitmap[priority >> 5] ?? 0) | (1 << (priority & 31));
-  }
-
-  #clearBit(priority: number): void {
-    this.#bitmap[priority >> 5] = (this.#bitmap[priority >> 5] ?? 0) & ~(1 << (priority & 31));
-  }
-
-  /** Where a band of this priority stands, or would stand, among the active others. */
-  #otherIndex(priority: number): number {
-    let low = 0;
-    let high = this.#others.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#others[middle]?.priority ?? 0) < priority) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 
@@ -277,14 +282,14 @@ function isDirect(priority: number): boolean {
   return priority >= 0 && priority < DIRECT_BANDS;
 }
 
-function oldestRing<T>(band: Band<T>, first: Ring<T>): Ring<T> {
+function oldestRing<T, O>(band: Band<T, O>, first: Ring<T, O>): Ring<T, O> {
   let oldest = first;
   for (const ring of band.active) if (ring.fifo.headArrival < oldest.fifo.headArrival) oldest = ring;
   return oldest;
 }
 
 /** Smooth weighted round robin: everybody saves its weight, the richest is served and pays for all. */
-function weightedRing<T>(band: Band<T>, first: Ring<T>): Ring<T> {
+function weightedRing<T, O>(band: Band<T, O>, first: Ring<T, O>): Ring<T, O> {
   let best = first;
   let total = 0;
   for (const ring of band.active) {

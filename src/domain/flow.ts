@@ -1,22 +1,11 @@
 import type { Delivery } from "./delivery.ts";
 import type { Holding } from "./hold-budget.ts";
 import type { DeliverySink, Driver } from "./ports/driver.ts";
+import type { PipelineDefinition } from "./pipeline.ts";
 import type { Lane, PriorityQueue } from "./priority-queue.ts";
 
 /** Answered jobs of one pipeline whose settlement is still under way; above, it gets no workers. */
 const MAX_SETTLING = 1000;
-
-/** What the scheduler has to know of a pipeline. */
-export interface FlowSpec {
-  readonly pipeline: string;
-  /** Name of its pool, empty where a job's header or the default decides. */
-  readonly pool: string;
-  readonly weight: number;
-  /** Jobs that may run at once, 0 = no limit. */
-  readonly concurrency: number;
-  /** Unstarted deliveries a broker pipeline may hold, 0 = by the size of the pool. */
-  readonly fetchAhead: number;
-}
 
 /** The ready jobs of one worker pool. */
 export interface ReadyQueue {
@@ -43,7 +32,7 @@ export interface FlowOwner {
  * Counts only; the scheduler decides.
  */
 export class Flow implements DeliverySink {
-  readonly spec: FlowSpec;
+  readonly definition: PipelineDefinition;
   /** Its lane in the queue of each pool it has had jobs for; mostly one. */
   readonly lanes: FlowLane[] = [];
   readonly holding: Holding;
@@ -61,13 +50,15 @@ export class Flow implements DeliverySink {
   atPrefetch = false;
   #idleListeners: (() => void)[] = [];
 
-  constructor(spec: FlowSpec, owner: FlowOwner, holding: Holding) {
-    this.spec = spec;
+  constructor(definition: PipelineDefinition, owner: FlowOwner, holding: Holding) {
+    this.definition = definition;
     this.#owner = owner;
     this.holding = holding;
   }
 
-  get driver(): Driver | undefined {
+  /** @throws {TypeError} the driver is still being built */
+  get driver(): Driver {
+    if (this.#driver === undefined) throw new TypeError(`pipeline ${this.definition.name} has no driver yet`);
     return this.#driver;
   }
 
@@ -101,12 +92,19 @@ export class Flow implements DeliverySink {
   /** Whether one more of its jobs may be given to a worker. */
   get runnable(): boolean {
     if (!this.open || this.settling >= MAX_SETTLING) return false;
-    if (this.spec.concurrency > 0 && this.running >= this.spec.concurrency) return false;
+    const { concurrency } = this.definition.policy;
+    if (concurrency > 0 && this.running >= concurrency) return false;
     return this.running + this.settling < this.prefetch;
   }
 
   get prefetch(): number {
     return this.#driver?.capabilities.prefetch ?? Infinity;
+  }
+
+  /** There is credit again for a driver that asked in vain. */
+  wakeDriver(): void {
+    this.starved = false;
+    this.#driver?.creditAvailable();
   }
 
   /** Calls back once when nothing runs and nothing is being settled; at once if that is so now. */

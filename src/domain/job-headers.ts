@@ -7,6 +7,8 @@ export type JobHeaders = Readonly<Record<string, readonly string[]>>;
 
 export const NO_HEADERS: JobHeaders = Object.freeze(Object.create(null) as Record<string, readonly string[]>);
 
+/** RoadRunner's header with which a producer, or the pipeline's own option, chooses a worker pool. */
+export const POOL_HEADER = "pool";
 /** Failures without a verdict so far; absent on the first execution. Written by the daemon. */
 export const ATTEMPT_HEADER = "x-job-attempt";
 /** Overrides `policy.max_attempts` for one job, 1…1000. Written by the producer. */

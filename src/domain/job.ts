@@ -64,6 +64,10 @@ export class Job {
     return new Job({ ...this.#fields(), delaySec });
   }
 
+  withPayload(payload: Uint8Array): Job {
+    return new Job({ ...this.#fields(), payload });
+  }
+
   /** The same job for another pipeline, where it is due at once and has that pipeline's priority. */
   movedTo(pipeline: string): Job {
     return new Job({ ...this.#fields(), pipeline, priority: 0, delaySec: 0 });

@@ -17,25 +17,31 @@ export interface NameReservation {
   release(): void;
 }
 
+/** A name whose pipeline is being built. */
+interface ReservedName {
+  readonly t: "reserved";
+  readonly driver: string;
+}
+
+type Entry = ReservedName | { readonly t: "pipeline"; readonly pipeline: Pipeline };
+
 /**
  * All pipelines by name, in the order of the configuration and then of declaration. Names of the configuration
  * are lower case and found whatever the case; names given by Declare are found as they are spelled.
  */
 export class PipelineRegistry {
-  readonly #pipelines = new Map<string, Pipeline>();
-  /** Name → driver kind of pipelines that are being built. */
-  readonly #reserved = new Map<string, string>();
+  readonly #entries = new Map<string, Entry>();
 
   /** Pipelines that exist for their users. */
   all(): readonly Pipeline[] {
-    return [...this.#pipelines.values()].filter((pipeline) => pipeline.state !== "destroying");
+    return [...this.#entries.keys()].map((name) => this.#usable(name)).filter((pipeline) => pipeline !== undefined);
   }
 
   find(name: string): Pipeline | undefined {
-    const exact = this.#pipelines.get(name);
-    if (exact !== undefined) return exact.state === "destroying" ? undefined : exact;
-    const folded = this.#pipelines.get(name.toLowerCase());
-    return folded?.definition.origin === "config" && folded.state !== "destroying" ? folded : undefined;
+    const exact = this.#usable(name);
+    if (exact !== undefined) return exact;
+    const folded = this.#usable(name.toLowerCase());
+    return folded?.definition.origin === "config" ? folded : undefined;
   }
 
   /** @throws {UnknownPipelineError} */
@@ -51,22 +57,31 @@ export class PipelineRegistry {
    * @throws {PipelineExistsError} the name is in use, or is being destroyed
    */
   reserve(name: string, driver: string): NameReservation {
-    const existing = this.#pipelines.get(name)?.definition.driver ?? this.#reserved.get(name);
-    if (existing !== undefined) throw new PipelineExistsError(name, existing);
-    this.#reserved.set(name, driver);
+    const existing = this.#entries.get(name);
+    if (existing !== undefined) {
+      throw new PipelineExistsError(
+        name,
+        existing.t === "reserved" ? existing.driver : existing.pipeline.definition.driver,
+      );
+    }
+    this.#entries.set(name, { t: "reserved", driver });
     return {
       commit: (pipeline) => {
-        this.#reserved.delete(name);
-        this.#pipelines.set(name, pipeline);
+        this.#entries.set(name, { t: "pipeline", pipeline });
       },
       release: () => {
-        this.#reserved.delete(name);
+        this.#entries.delete(name);
       },
     };
   }
 
   /** The name is free again. */
   remove(pipeline: Pipeline): void {
-    this.#pipelines.delete(pipeline.definition.name);
+    this.#entries.delete(pipeline.definition.name);
+  }
+
+  #usable(name: string): Pipeline | undefined {
+    const entry = this.#entries.get(name);
+    return entry?.t === "pipeline" && entry.pipeline.state !== "destroying" ? entry.pipeline : undefined;
   }
 }

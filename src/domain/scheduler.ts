@@ -1,7 +1,8 @@
 import type { Delivery } from "./delivery.ts";
-import { Flow, type FlowLane, type FlowOwner, type FlowSpec, type ReadyQueue } from "./flow.ts";
+import { Flow, type FlowLane, type FlowOwner, type ReadyQueue } from "./flow.ts";
 import { HoldBudget } from "./hold-budget.ts";
-import { headerValue } from "./job-headers.ts";
+import { headerValue, POOL_HEADER } from "./job-headers.ts";
+import type { PipelineDefinition } from "./pipeline.ts";
 import type { Clock } from "./ports/clock.ts";
 import { type LaneOrder, PriorityQueue, type Taken } from "./priority-queue.ts";
 
@@ -10,9 +11,6 @@ const MIN_FETCH_AHEAD = 32;
 
 /** Default of unstarted deliveries held, for each worker of the pool. */
 const FETCH_AHEAD_PER_WORKER = 4;
-
-/** Header with which a producer chooses a worker pool. */
-const POOL_HEADER = "pool";
 
 export interface SchedulerOptions {
   readonly order: LaneOrder;
@@ -42,7 +40,7 @@ export interface SchedulerEvents {
   /** A job of this pool may be taken that could not be taken before. */
   workAvailable(pool: string): void;
   /** A pipeline has as many jobs under way as its prefetch allows; once each time it gets there. */
-  prefetchReached(pipeline: string): void;
+  prefetchReached(flow: Flow): void;
 }
 
 /**
@@ -80,8 +78,8 @@ export class Scheduler implements FlowOwner {
   }
 
   /** The pipeline's flow: sink of its driver. It is closed at first: jobs may come in, none goes out. */
-  addFlow(spec: FlowSpec): Flow {
-    const flow = new Flow(spec, this, this.#budget.join());
+  addFlow(definition: PipelineDefinition): Flow {
+    const flow = new Flow(definition, this, this.#budget.join());
     this.#flows.add(flow);
     return flow;
   }
@@ -192,8 +190,9 @@ export class Scheduler implements FlowOwner {
   }
 
   #fetchAhead(flow: Flow): number {
-    if (flow.spec.fetchAhead > 0) return flow.spec.fetchAhead;
-    return Math.max(MIN_FETCH_AHEAD, FETCH_AHEAD_PER_WORKER * this.#queueNamed(flow.spec.pool).workers);
+    const { policy, pool } = flow.definition;
+    if (policy.fetchAhead > 0) return policy.fetchAhead;
+    return Math.max(MIN_FETCH_AHEAD, FETCH_AHEAD_PER_WORKER * this.#queueNamed(pool).workers);
   }
 
   #queueNamed(pool = ""): ReadyQueue {
@@ -204,13 +203,14 @@ export class Scheduler implements FlowOwner {
   #laneFor(flow: Flow, delivery: Delivery): FlowLane {
     const [known] = flow.lanes;
     if (known !== undefined && this.#queues.size === 1) return known;
-    const named = flow.spec.pool === "" && this.#queues.size > 1;
-    const queue = this.#queueNamed(named ? headerValue(delivery.job.headers, POOL_HEADER) : flow.spec.pool);
+    const { pool } = flow.definition;
+    const byHeader = pool === "" && this.#queues.size > 1;
+    const queue = this.#queueNamed(byHeader ? headerValue(delivery.job.headers, POOL_HEADER) : pool);
     return flow.lanes.find((lane) => lane.queue === queue) ?? this.#newLane(flow, queue);
   }
 
   #newLane(flow: Flow, queue: ReadyQueue): FlowLane {
-    const lane = queue.jobs.addLane(flow, flow.spec.weight);
+    const lane = queue.jobs.addLane(flow, flow.definition.policy.weight);
     queue.jobs.setRunnable(lane, flow.runnable);
     const flowLane = { queue, lane };
     flow.lanes.push(flowLane);
@@ -226,14 +226,13 @@ export class Scheduler implements FlowOwner {
       if (runnable && lane.length > 0) this.#events.workAvailable(queue.pool);
     }
     const atPrefetch = flow.running + flow.settling >= flow.prefetch;
-    if (atPrefetch && !flow.atPrefetch) this.#events.prefetchReached(flow.spec.pipeline);
+    if (atPrefetch && !flow.atPrefetch) this.#events.prefetchReached(flow);
     flow.atPrefetch = atPrefetch;
   }
 
   #wake(flow: Flow): void {
     if (!flow.starved || this.creditOf(flow) === 0) return;
-    flow.starved = false;
-    flow.driver?.creditAvailable();
+    flow.wakeDriver();
   }
 
   /** Room that one pipeline gave back may be what another waits for. */

@@ -1,0 +1,66 @@
+import type { PipelineDefinition } from "../domain/pipeline.ts";
+import type { NameReservation, PipelineRegistry } from "../domain/pipeline-registry.ts";
+import type { Logger } from "../domain/ports/logger.ts";
+import { forEachLimited, type SerialByName } from "./concurrency.ts";
+import type { Pipelines } from "./pipelines.ts";
+
+/** Builds the pipelines of the configuration, and later starts those that are to consume. */
+export class BootPipelines {
+  readonly #pipelines: Pipelines;
+  readonly #registry: PipelineRegistry;
+  readonly #actors: SerialByName;
+  readonly #log: Logger;
+  readonly #parallelism: number;
+
+  /** @param parallelism pipelines that are built or started at once (`jobs.options.parallelism`) */
+  constructor(
+    pipelines: Pipelines,
+    registry: PipelineRegistry,
+    actors: SerialByName,
+    log: Logger,
+    parallelism: number,
+  ) {
+    this.#pipelines = pipelines;
+    this.#registry = registry;
+    this.#actors = actors;
+    this.#log = log;
+    this.#parallelism = parallelism;
+  }
+
+  /**
+   * Afterwards every pipeline of the configuration takes pushes and none consumes.
+   *
+   * @throws the first failure; what was built by then is in the registry and is closed by the daemon's stop
+   */
+  async build(definitions: readonly PipelineDefinition[]): Promise<void> {
+    const reserved = definitions.map((definition): [PipelineDefinition, NameReservation] => [
+      definition,
+      this.#registry.reserve(definition.name, definition.driver),
+    ]);
+    await forEachLimited(reserved, this.#parallelism, async ([definition, reservation]) => {
+      try {
+        reservation.commit(await this.#pipelines.build(definition));
+      } catch (error) {
+        reservation.release();
+        throw error;
+      }
+    });
+  }
+
+  /** Starts the pipelines of the `consume` list. A name nobody has defined yet waits for its Declare. */
+  async consume(names: Iterable<string>): Promise<void> {
+    const found = new Set<string>();
+    for (const name of names) {
+      const pipeline = this.#registry.find(name);
+      if (pipeline !== undefined) found.add(pipeline.definition.name);
+      else this.#log.warn({ pipeline: name }, "pipeline to consume is not configured, it starts when it is declared");
+    }
+    await forEachLimited([...found], this.#parallelism, (name) =>
+      this.#actors.run(name, async () => {
+        const pipeline = this.#registry.find(name);
+        // A worker may have resumed, paused or destroyed it over RPC in the meantime.
+        if (pipeline?.state === "paused") await this.#pipelines.consume(pipeline, "pipeline was started");
+      }),
+    );
+  }
+}

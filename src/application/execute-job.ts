@@ -1,0 +1,232 @@
+import { ACK, type Delivery, NACK, RELEASE, type Settlement } from "../domain/delivery.ts";
+import type { Drain } from "../domain/drain.ts";
+import { headerValue, NO_HEADERS, numberHeader, POOL_HEADER, TIMEOUT_HEADER } from "../domain/job-headers.ts";
+import type { JobResult } from "../domain/job-result.ts";
+import type { Job } from "../domain/job.ts";
+import { backoffMs } from "../domain/backoff.ts";
+import { type Decision, decide, failuresOf } from "../domain/outcome.ts";
+import type { Clock } from "../domain/ports/clock.ts";
+import type { ExecutionOutcome, Metrics } from "../domain/ports/metrics.ts";
+import type { Random } from "../domain/ports/random.ts";
+import type { Span, Tracer } from "../domain/ports/tracer.ts";
+import type { WorkerPool, WorkerTask } from "../domain/ports/worker-pool.ts";
+import type { Scheduler, Ticket } from "../domain/scheduler.ts";
+import { AcknowledgedDelivery } from "./acknowledged-delivery.ts";
+import type { DeadLetters } from "./dead-letters.ts";
+import type { ExecutionFacts, ExecutionLog } from "./execution-log.ts";
+import type { Settler } from "./settler.ts";
+
+/** Longest limit one job may ask for, seconds. */
+const MAX_TIMEOUT_SEC = 86_400 * 7;
+
+/** Workers that may ask to be replaced for one job before it is put back with a delay. */
+const MAX_WORKER_STOPS = 3;
+
+/** What `ExecuteJob` works with. */
+export interface ExecuteJobParts {
+  readonly scheduler: Scheduler;
+  readonly settler: Settler;
+  readonly deadLetters: DeadLetters;
+  readonly drain: Drain;
+  readonly metrics: Metrics;
+  readonly tracer: Tracer;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: ExecutionLog;
+}
+
+/** One run of a job: what the pool is given, and all that is needed when it answers. */
+class Execution implements WorkerTask {
+  readonly ticket: Ticket;
+  readonly delivery: Delivery;
+  readonly job: Job;
+  readonly driver: string;
+  readonly queue: string | undefined;
+  readonly timeoutMs: number;
+  readonly startedAtMs: number;
+  readonly span: Span | undefined;
+  readonly #owner: ExecuteJob;
+
+  constructor(owner: ExecuteJob, ticket: Ticket, delivery: Delivery, job: Job, startedAtMs: number, span?: Span) {
+    this.#owner = owner;
+    this.ticket = ticket;
+    this.delivery = delivery;
+    this.job = span === undefined ? job : job.withHeaders(span.inject(job.headers));
+    this.driver = ticket.flow.definition.driver;
+    this.queue = delivery.queue;
+    this.timeoutMs = timeoutOf(job);
+    this.startedAtMs = startedAtMs;
+    this.span = span;
+  }
+
+  get facts(): ExecutionFacts {
+    const { job, startedAtMs, ticket } = this;
+    return { jobId: job.id, pipeline: ticket.flow.definition.name, startedAtMs };
+  }
+
+  finished(result: JobResult): void {
+    this.#owner.finished(this, result);
+  }
+}
+
+/**
+ * Takes one job through a worker: start, answer, decision, settlement. The answer frees the worker at once; the
+ * settlement runs beside it. Nothing here allocates a promise or a timer for a job that is settled at once.
+ */
+export class ExecuteJob {
+  readonly #parts: ExecuteJobParts;
+  /** Deliveries whose workers asked to be replaced, and how often in a row. */
+  readonly #workerStops = new WeakMap<Delivery, number>();
+
+  constructor(parts: ExecuteJobParts) {
+    this.#parts = parts;
+  }
+
+  /** Gives the job to a free worker of the pool. */
+  start(ticket: Ticket, pool: WorkerPool): void {
+    const { drain, clock, tracer, log } = this.#parts;
+    drain.jobStarted();
+    const delivery = this.#acknowledged(ticket);
+    const { job } = delivery;
+    const span = tracer.enabled ? tracer.start("jobs_listener", job.headers, {}) : undefined;
+    const execution = new Execution(this, ticket, delivery, job, clock.elapsedMs(), span);
+    if (job.headers !== NO_HEADERS) this.#checkPool(execution);
+    const { policy } = ticket.flow.definition;
+    const { deliveries = 0 } = delivery;
+    if (policy.maxDeliveries > 0 && deliveries > policy.maxDeliveries) {
+      this.#giveUpUnstarted(execution, deliveries);
+      return;
+    }
+    if (log.verbose) log.started(execution.facts);
+    pool.run(execution);
+  }
+
+  /** Called by the pool, through the execution, when it is done with the job. */
+  finished(execution: Execution, result: JobResult): void {
+    const { ticket, delivery } = execution;
+    // The delivery's own job: the one given to the worker may carry trace headers.
+    const { job } = delivery;
+    const { log, random, metrics } = this.#parts;
+    const { name, policy } = ticket.flow.definition;
+    if (result.t !== "ack") log.answered(result, execution.facts);
+    if (result.t === "failed") metrics.attemptFailed(name, result.reason);
+    if (result.t !== "not_started") this.#parts.scheduler.finished(ticket);
+    const failures = job.headers === NO_HEADERS ? 0 : failuresOf(job.headers);
+    const decision = decide(result, { job, policy, failures, random: result.t === "ack" ? 0 : random.next() });
+    this.#carryOut(execution, result, decision);
+  }
+
+  #carryOut(execution: Execution, result: JobResult, decision: Decision): void {
+    switch (decision.t) {
+      case "ack":
+        this.#settle(execution, ACK, decision, decision.failed ? "failed" : "ok");
+        return;
+      case "requeue":
+        this.#settle(execution, decision, decision, "requeued");
+        return;
+      case "retry":
+        this.#settle(execution, decision, decision, "retried");
+        return;
+      case "nack":
+        this.#settle(execution, NACK, decision, "failed");
+        return;
+      case "dead":
+        void this.#bury(execution, decision);
+        return;
+      case "put_back":
+        this.#putBack(execution, result);
+        return;
+      case "release":
+        this.#parts.scheduler.finished(execution.ticket);
+        this.#settle(execution, RELEASE, decision, "returned");
+    }
+  }
+
+  #settle(execution: Execution, settlement: Settlement, decision: Decision, outcome: ExecutionOutcome): void {
+    const { settler } = this.#parts;
+    settler.settle(execution.delivery, settlement, execution.ticket.flow, (reached) => {
+      this.#end(execution, decision, reached || settlement.t !== "ack" ? outcome : "failed");
+    });
+  }
+
+  /** Never rejects: `DeadLetters.bury` does not. */
+  async #bury(execution: Execution, decision: Decision & { t: "dead" }): Promise<void> {
+    const { delivery, ticket } = execution;
+    const burial = { flow: ticket.flow, delivery, job: delivery.job, letter: decision.letter };
+    const settlement = await this.#parts.deadLetters.bury(burial);
+    this.#settle(execution, settlement, decision, settlement.t === "retry" ? "retried" : "dead");
+  }
+
+  /** Not started: the same place again, unless the job has to leave this daemon. */
+  #putBack(execution: Execution, result: JobResult): void {
+    const { ticket, delivery, job } = execution;
+    const { scheduler, drain, random, log } = this.#parts;
+    const stops = result.t === "not_started" && result.reason === "worker_stop" ? this.#countStop(delivery) : 0;
+    const leaves = !ticket.flow.storesLocally && (!ticket.flow.open || drain.state !== "running");
+    if (stops < MAX_WORKER_STOPS && !leaves) {
+      scheduler.putBack({ ...ticket, taken: { ...ticket.taken, item: delivery } });
+      this.#end(execution, { t: "put_back" }, "returned");
+      return;
+    }
+    scheduler.finished(ticket);
+    if (leaves) {
+      this.#settle(execution, RELEASE, { t: "release" }, "returned");
+      return;
+    }
+    this.#workerStops.delete(delivery);
+    log.stopLoop(execution.facts);
+    const delayMs = backoffMs(ticket.flow.definition.policy.backoff, stops, random.next());
+    const retry = { t: "retry", headers: job.headers, delayMs } as const;
+    this.#settle(execution, retry, retry, "returned");
+  }
+
+  #countStop(delivery: Delivery): number {
+    const stops = (this.#workerStops.get(delivery) ?? 0) + 1;
+    this.#workerStops.set(delivery, stops);
+    return stops;
+  }
+
+  #end(execution: Execution, decision: Decision, outcome: ExecutionOutcome): void {
+    const { scheduler, metrics, drain, log, clock } = this.#parts;
+    const { ticket, span, startedAtMs } = execution;
+    const { name, driver } = ticket.flow.definition;
+    if (decision.t !== "put_back") scheduler.settled(ticket);
+    metrics.executed(name, driver, outcome, (clock.elapsedMs() - startedAtMs) / 1000);
+    if (log.verbose || decision.t !== "ack") log.ended(decision, execution.facts);
+    if (span !== undefined) {
+      if (outcome === "failed" || outcome === "dead" || outcome === "retried") span.fail(outcome);
+      span.end();
+    }
+    drain.jobEnded();
+  }
+
+  #giveUpUnstarted(execution: Execution, deliveries: number): void {
+    this.#parts.scheduler.finished(execution.ticket);
+    const { maxDeliveries } = execution.ticket.flow.definition.policy;
+    const error = `delivered ${deliveries} times, policy.max_deliveries is ${maxDeliveries}`;
+    const attempts = failuresOf(execution.job.headers);
+    void this.#bury(execution, { t: "dead", letter: { reason: "deliveries", error, attempts, answer: undefined } });
+  }
+
+  /** A job with `auto_ack` is settled before it runs; from then on it lives here alone. */
+  #acknowledged(ticket: Ticket): Delivery {
+    const delivery = ticket.taken.item;
+    if (!delivery.job.autoAck || delivery instanceof AcknowledgedDelivery) return delivery;
+    const own = new AcknowledgedDelivery(delivery, ticket.flow.driver);
+    this.#parts.settler.settle(delivery, ACK, ticket.flow, () => undefined);
+    return own;
+  }
+
+  #checkPool(execution: Execution): void {
+    const pool = headerValue(execution.job.headers, POOL_HEADER);
+    if (pool !== undefined && pool !== "" && !this.#parts.scheduler.hasPool(pool)) {
+      this.#parts.log.unknownPool(pool, execution.facts);
+    }
+  }
+}
+
+/** `x-job-timeout` in milliseconds, 0 where the job has none. */
+function timeoutOf(job: Job): number {
+  if (job.headers === NO_HEADERS) return 0;
+  return Math.ceil((numberHeader(job.headers, TIMEOUT_HEADER, 0.001, MAX_TIMEOUT_SEC) ?? 0) * 1000);
+}

@@ -1,0 +1,169 @@
+import { InvalidPipelineError, messageOf } from "../domain/errors.ts";
+import type { Flow } from "../domain/flow.ts";
+import { COMMON_OPTIONS, type PipelineDefinition } from "../domain/pipeline.ts";
+import type { Pipeline } from "../domain/pipeline-registry.ts";
+import type { Clock } from "../domain/ports/clock.ts";
+import type { Driver } from "../domain/ports/driver.ts";
+import type { Logger } from "../domain/ports/logger.ts";
+import type { Scheduler } from "../domain/scheduler.ts";
+import { RELEASE } from "../domain/delivery.ts";
+import { withDeadline } from "./deadline.ts";
+import type { DriverCatalog } from "./driver-catalog.ts";
+import type { Settler } from "./settler.ts";
+
+/**
+ * What can be done to one pipeline: build, consume, pause, destroy. Callers see to it that operations on one
+ * pipeline do not overlap; each wait is bounded by `jobs.timeout`.
+ */
+export class Pipelines {
+  readonly #catalog: DriverCatalog;
+  readonly #scheduler: Scheduler;
+  readonly #settler: Settler;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #timeoutMs: number;
+
+  /** @param timeoutMs `jobs.timeout` */
+  constructor(
+    catalog: DriverCatalog,
+    scheduler: Scheduler,
+    settler: Settler,
+    clock: Clock,
+    log: Logger,
+    timeoutMs: number,
+  ) {
+    this.#catalog = catalog;
+    this.#scheduler = scheduler;
+    this.#settler = settler;
+    this.#clock = clock;
+    this.#log = log;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /**
+   * Builds the driver. The pipeline takes pushes and does not consume yet.
+   *
+   * @throws {UnknownDriverError} {InvalidPipelineError} {DeadlineExceededError}
+   */
+  async build(definition: PipelineDefinition): Promise<Pipeline> {
+    const { name, driver: kind, pool, settings } = definition;
+    const factory = this.#catalog.factoryFor(kind, name);
+    if (pool !== "" && !this.#scheduler.hasPool(pool)) {
+      throw new InvalidPipelineError(`option pool: there is no worker pool named ${JSON.stringify(pool)}`);
+    }
+    const known = new Set<string>([...COMMON_OPTIONS, ...factory.optionNames]);
+    for (const option of settings.unknownNames(known)) {
+      const hint = `known options of ${kind}: ${[...known].sort().join(", ")}`;
+      this.#log.warn({ pipeline: name, driver: kind, option, hint }, "unknown pipeline option is ignored");
+    }
+    const flow = this.#scheduler.addFlow(definition);
+    try {
+      const driver = await this.#buildDriver(definition, flow);
+      flow.attach(driver);
+      return { definition, driver, flow, state: "paused" };
+    } catch (error) {
+      this.#scheduler.removeFlow(flow);
+      throw error;
+    }
+  }
+
+  /** Workers get the pipeline's jobs from now on. */
+  async consume(pipeline: Pipeline, message: string): Promise<void> {
+    const { driver, flow, definition } = pipeline;
+    const startedAt = this.#clock.elapsedMs();
+    this.#scheduler.open(flow);
+    try {
+      await this.#bounded(`resume of ${definition.name}`, (signal) => driver.resume(signal));
+    } catch (error) {
+      this.#scheduler.close(flow);
+      throw error;
+    }
+    pipeline.state = "consuming";
+    this.#logDone(pipeline, message, startedAt);
+  }
+
+  /** When it resolves no further job of the pipeline can start; those that run may end and be settled. */
+  async pause(pipeline: Pipeline): Promise<void> {
+    const startedAt = this.#clock.elapsedMs();
+    this.#scheduler.close(pipeline.flow);
+    pipeline.state = "paused";
+    await this.#bounded(`pause of ${pipeline.definition.name}`, (signal) => pipeline.driver.pause(signal));
+    this.returnUnstarted(pipeline);
+    this.#logDone(pipeline, "pipeline was paused", startedAt);
+  }
+
+  /** Gives waiting jobs back to their broker, in order. Local storage keeps its own where they are. */
+  returnUnstarted(pipeline: Pipeline): void {
+    if (pipeline.flow.storesLocally) return;
+    for (const delivery of this.#scheduler.withdraw(pipeline.flow)) {
+      this.#settler.settle(delivery, RELEASE, pipeline.flow, () => undefined);
+    }
+  }
+
+  /**
+   * Ends a pipeline: stops consuming, gives back what has not started, waits for what runs, closes the driver.
+   * Never fails: what goes wrong on the way is logged, and the pipeline is gone at the end.
+   */
+  async destroy(pipeline: Pipeline): Promise<void> {
+    const startedAt = this.#clock.elapsedMs();
+    pipeline.state = "destroying";
+    this.#scheduler.close(pipeline.flow);
+    await this.#attempt(pipeline, "stop consuming", (signal) => pipeline.driver.pause(signal));
+    this.returnUnstarted(pipeline);
+    await this.#attempt(pipeline, "wait for running jobs", () => whenIdle(pipeline.flow));
+    await this.#attempt(pipeline, "close the driver", (signal) => pipeline.driver.close(signal));
+    this.#scheduler.removeFlow(pipeline.flow);
+    this.#logDone(pipeline, "pipeline was stopped", startedAt);
+  }
+
+  async #buildDriver(definition: PipelineDefinition, flow: Flow): Promise<Driver> {
+    const { name, driver: kind } = definition;
+    const startedAt = this.#clock.elapsedMs();
+    this.#log.debug({ pipeline: name, driver: kind }, "initializing driver");
+    const factory = this.#catalog.factoryFor(kind, name);
+    try {
+      const driver = await this.#bounded(`start of driver ${kind}`, (signal) => {
+        const built = factory.create({ pipeline: definition, sink: flow, timeoutMs: this.#timeoutMs }, signal);
+        // Nobody waits any more for a driver that comes too late: it must not be left open.
+        void built.then(
+          (late) => (signal.aborted ? late.close(signal) : undefined),
+          () => undefined,
+        );
+        return built;
+      });
+      const elapsed = Math.round(this.#clock.elapsedMs() - startedAt);
+      this.#log.debug({ pipeline: name, driver: kind, elapsed }, "driver ready");
+      return driver;
+    } catch (error) {
+      this.#log.error({ pipeline: name, driver: kind, err: error }, "failed to initialize driver");
+      throw error;
+    }
+  }
+
+  #bounded<T>(operation: string, run: Parameters<typeof withDeadline<T>>[3]): Promise<T> {
+    return withDeadline(this.#clock, this.#timeoutMs, operation, run);
+  }
+
+  async #attempt(pipeline: Pipeline, step: string, run: Parameters<typeof withDeadline<void>>[3]): Promise<void> {
+    const { name, driver } = pipeline.definition;
+    try {
+      await this.#bounded(`${step} of ${name}`, run);
+    } catch (error) {
+      const reason = messageOf(error);
+      this.#log.warn({ pipeline: name, driver, step, reason, err: error }, "pipeline did not stop cleanly");
+    }
+  }
+
+  #logDone(pipeline: Pipeline, message: string, startedAt: number): void {
+    const { name, driver } = pipeline.definition;
+    const elapsed = Math.round(this.#clock.elapsedMs() - startedAt);
+    this.#log.channel(driver).debug({ driver, pipeline: name, elapsed }, message);
+  }
+}
+
+/** Resolves when nothing of the flow runs or is being settled. Bounded by whoever awaits it. */
+function whenIdle(flow: Flow): Promise<void> {
+  return new Promise((resolve) => {
+    flow.onIdle(resolve);
+  });
+}

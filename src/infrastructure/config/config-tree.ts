@@ -1,0 +1,68 @@
+import type { Place } from "./problems.ts";
+
+export type Scalar = string | number | boolean | null;
+
+export interface ScalarNode {
+  readonly t: "scalar";
+  readonly place: Place;
+  readonly value: Scalar;
+  /** The value was given by `-o`. */
+  readonly override: boolean;
+}
+
+export interface ListNode {
+  readonly t: "list";
+  readonly place: Place;
+  readonly items: readonly ConfigNode[];
+}
+
+/** One key of a map, spelled as it was written. */
+export interface Entry {
+  readonly key: string;
+  readonly place: Place;
+  readonly value: ConfigNode;
+}
+
+export interface MapNode {
+  readonly t: "map";
+  readonly place: Place;
+  readonly entries: readonly Entry[];
+}
+
+/** What a configuration file says, with the place of everything; independent of the file's format. */
+export type ConfigNode = ScalarNode | ListNode | MapNode;
+
+/** Copies a tree with every scalar replaced. `path` is the dotted, lower-cased path of the scalar. */
+export function mapScalars(
+  node: ConfigNode,
+  change: (node: ScalarNode, path: string) => ScalarNode,
+  path = "",
+): ConfigNode {
+  const below = (name: string): string => (path === "" ? name : `${path}.${name}`);
+  switch (node.t) {
+    case "scalar":
+      return change(node, path);
+    case "list":
+      return { ...node, items: node.items.map((item, index) => mapScalars(item, change, below(index.toString()))) };
+    case "map":
+      return {
+        ...node,
+        entries: node.entries.map((entry) => ({
+          ...entry,
+          value: mapScalars(entry.value, change, below(entry.key.toLowerCase())),
+        })),
+      };
+  }
+}
+
+/** The same as plain data; keys keep their spelling. */
+export function toPlain(node: ConfigNode): unknown {
+  switch (node.t) {
+    case "scalar":
+      return node.value;
+    case "list":
+      return node.items.map(toPlain);
+    case "map":
+      return Object.fromEntries(node.entries.map((entry) => [entry.key, toPlain(entry.value)]));
+  }
+}

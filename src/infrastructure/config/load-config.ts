@@ -1,0 +1,175 @@
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
+import { InvalidConfigError, messageOf } from "../../domain/errors.ts";
+import { ConfigBuilder } from "./build-config.ts";
+import type { MapNode, ScalarNode } from "./config-tree.ts";
+import { mapScalars } from "./config-tree.ts";
+import type { Config } from "./config.ts";
+import { expandText } from "./env-expansion.ts";
+import { defaultMemoryMaxBytes, readMemoryFacts } from "./memory-limit.ts";
+import { normalize, type PlaceIndex } from "./normalize.ts";
+import { applyOverride, OVERRIDE_PLACE, parseOverride } from "./overrides.ts";
+import { formatProblem, type Place, type Problem, ProblemList } from "./problems.ts";
+import { rootSchema } from "./schema/root-schema.ts";
+import { readJson, readYaml } from "./yaml-source.ts";
+
+/** What a configuration is loaded from. Everything but the path has a default: the process this runs in. */
+export interface ConfigSource {
+  /** Absolute, or relative to the working directory. */
+  readonly path: string;
+  /** `key=value` each, as given by `-o`. */
+  readonly overrides?: readonly string[];
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly readFile?: (path: string) => string;
+  readonly cpuCount?: number;
+  /** Default of `jobsd.memory.max_bytes`. */
+  readonly memoryMaxBytes?: number;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** To be logged at level warn. */
+  readonly warnings: readonly Problem[];
+  /** To be logged at level info. */
+  readonly infos: readonly Problem[];
+}
+
+/**
+ * Reads a configuration file, expands references to the environment, applies overrides and checks everything.
+ *
+ * @throws {InvalidConfigError} with all problems at once, one a line: `file:line:column: path: message`
+ */
+export function loadConfig(source: ConfigSource): LoadedConfig {
+  const problems = new ProblemList();
+  const tree = readTree(source, problems);
+  throwErrors(problems);
+  const { data, places } = normalize(rootSchema, tree, problems);
+  checkVersion(tree, data, places, problems);
+  warnAboutVariables(source.env ?? process.env, problems, { file: source.path, line: 1, column: 1 });
+  const config = buildConfig(data, places, problems, source);
+  throwErrors(problems);
+  if (config === undefined) throw new InvalidConfigError([`${source.path}: can not be used`]);
+  if (config.jobsd.strict) throwErrors(problems, true);
+  return { config, warnings: problems.of("warning"), infos: problems.of("info") };
+}
+
+function readTree(source: ConfigSource, problems: ProblemList): MapNode {
+  const file = readSource(source, problems);
+  const env = source.env ?? process.env;
+  const readFile = source.readFile ?? readText;
+  const expansion = { env, readSecret: (path: string) => readFile(resolve(dirname(source.path), path)) };
+  const expand = (node: ScalarNode, path: string): ScalarNode => {
+    if (typeof node.value !== "string") return node;
+    const value = expandText(node.value, expansion, {
+      unset: (name) => {
+        problems.warning(node.place, path, `variable ${name} is not set; \${${name}:-default} gives it a default`);
+      },
+      unterminated: () => {
+        problems.warning(node.place, path, "a reference that starts with ${ has no }; write $$ for a literal $");
+      },
+      invalid: (message) => {
+        problems.error(node.place, path, message);
+      },
+    });
+    return { ...node, value };
+  };
+  let tree = file;
+  for (const text of source.overrides ?? []) {
+    const override = parseOverride(text);
+    if (typeof override === "string") problems.error(OVERRIDE_PLACE, "", override);
+    else tree = applyOverride(tree, override);
+  }
+  const expanded = mapScalars(tree, expand);
+  return expanded.t === "map" ? expanded : tree;
+}
+
+function readSource(source: ConfigSource, problems: ProblemList): MapNode {
+  const start: Place = { file: source.path, line: 1, column: 1 };
+  const empty: MapNode = { t: "map", place: start, entries: [] };
+  const extension = /\.([^./\\]+)$/.exec(source.path)?.[1]?.toLowerCase() ?? "";
+  if (!["yaml", "yml", "json"].includes(extension)) {
+    problems.error(start, "", `Unsupported Config Type "${extension}": the name must end in .yaml, .yml or .json`);
+    return empty;
+  }
+  let text: string;
+  try {
+    text = (source.readFile ?? readText)(source.path);
+  } catch (error) {
+    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const reason = missing ? `open ${source.path}: no such file or directory` : `can not be read: ${messageOf(error)}`;
+    problems.error({ ...start, line: 0 }, "", reason);
+    return empty;
+  }
+  return extension === "json" ? readJson(text, source.path, problems) : readYaml(text, source.path, problems);
+}
+
+function readText(path: string): string {
+  return readFileSync(path, "utf8");
+}
+
+function buildConfig(
+  data: unknown,
+  places: PlaceIndex,
+  problems: ProblemList,
+  source: ConfigSource,
+): Config | undefined {
+  const parsed = rootSchema.safeParse(data);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      problems.error(places.at(issue.path), issue.path.map(String).join("."), issue.message);
+    }
+  }
+  const usable = parsed.success ? parsed.data : rootSchema.parse(withoutPaths(data, parsed.error.issues));
+  return new ConfigBuilder(usable, places, problems, {
+    cpuCount: source.cpuCount ?? availableParallelism(),
+    memoryMaxBytes: source.memoryMaxBytes ?? defaultMemoryMaxBytes(readMemoryFacts()),
+  }).build();
+}
+
+/** The same data without the values that can not be read, so that the rest is checked in the same run. */
+function withoutPaths(data: unknown, issues: readonly { readonly path: readonly PropertyKey[] }[]): unknown {
+  const copy: unknown = structuredClone(data);
+  for (const { path } of issues) {
+    let parent = copy as Record<PropertyKey, unknown>;
+    for (const key of path.slice(0, -1)) parent = parent[key] as Record<PropertyKey, unknown>;
+    const last = path.at(-1);
+    if (last !== undefined) parent[last] = undefined;
+  }
+  return copy;
+}
+
+function checkVersion(tree: MapNode, data: unknown, places: PlaceIndex, problems: ProblemList): void {
+  const version = (data as { readonly version: unknown }).version;
+  const place = places.at(["version"]);
+  if (version === undefined || version === "") {
+    problems.error(tree.place, "version", 'rr configuration file should contain a version e.g: version: "3"');
+  } else if (typeof version === "number" && ["3", "2.7"].includes(version.toString())) {
+    problems.warning(place, "version", `should be a text: quote it, version: "${version}"`);
+  } else if (version === "2.7") {
+    problems.warning(place, "version", 'configuration version 2.7 is deprecated, use version: "3"');
+  } else if (version !== "3") {
+    problems.error(place, "version", `supported versions are "3" and "2.7", got ${JSON.stringify(version)}`);
+  }
+}
+
+/** `RR_SECTION_KEY` overrode keys once; RoadRunner removed that, and people still set them. */
+function warnAboutVariables(
+  env: Readonly<Record<string, string | undefined>>,
+  problems: ProblemList,
+  place: Place,
+): void {
+  const sections = Object.keys(rootSchema.shape);
+  for (const name of Object.keys(env)) {
+    const section = /^RR_([A-Z]+)_/.exec(name)?.[1]?.toLowerCase();
+    if (section === undefined || !sections.includes(section)) continue;
+    problems.info(place, "", `variable ${name} has no effect: use -o, or a reference to it in the file`);
+  }
+}
+
+function throwErrors(problems: ProblemList, warningsToo = false): void {
+  const errors = problems.of("error");
+  const warnings = problems.of("warning");
+  if (errors.length === 0 && !(warningsToo && warnings.length > 0)) return;
+  throw new InvalidConfigError([...errors, ...warnings].map(formatProblem));
+}

@@ -1,0 +1,231 @@
+import * as z from "zod";
+import type { ConfigNode, Entry, MapNode } from "./config-tree.ts";
+import { toPlain } from "./config-tree.ts";
+import { nearest, type Place, type ProblemList } from "./problems.ts";
+import { NOTES, type KeyNote } from "./schema/leaves.ts";
+
+const EMPTY_MAP: readonly Entry[] = [];
+
+/** Plain data in the shape of a schema, and where each of its values stands. */
+export interface Normalized {
+  /** Input for the schema: every key it knows is there, absent ones as `undefined`. */
+  readonly data: unknown;
+  readonly places: PlaceIndex;
+}
+
+/** Places by path. */
+export class PlaceIndex {
+  readonly #places = new Map<string, Place>();
+
+  set(path: readonly PropertyKey[], place: Place): void {
+    this.#places.set(keyOf(path), place);
+  }
+
+  /** True if the file has something there. */
+  has(path: readonly PropertyKey[]): boolean {
+    return this.#places.has(keyOf(path));
+  }
+
+  /** The place of a value, or of the nearest map around it. */
+  at(path: readonly PropertyKey[]): Place {
+    for (let length = path.length; length > 0; length--) {
+      const place = this.#places.get(keyOf(path.slice(0, length)));
+      if (place !== undefined) return place;
+    }
+    return this.#places.get("") ?? { file: "", line: 1, column: 1 };
+  }
+}
+
+function keyOf(path: readonly PropertyKey[]): string {
+  return path.map(String).join("\u0000");
+}
+
+/**
+ * Brings a file into the shape of the schema with RoadRunner's rules for keys: they are compared without regard to
+ * case, a dot in a key of the schema is a path, null is absent. Keys of maps the user owns (headers, environment …)
+ * keep their spelling and their dots. Unknown keys are reported with the nearest known one.
+ */
+export function normalize(schema: z.ZodType, root: MapNode, problems: ProblemList): Normalized {
+  const places = new PlaceIndex();
+  places.set([], root.place);
+  return { data: new Normalizer(places, problems).value(schema, root, []), places };
+}
+
+class Normalizer {
+  readonly #places: PlaceIndex;
+  readonly #problems: ProblemList;
+
+  constructor(places: PlaceIndex, problems: ProblemList) {
+    this.#places = places;
+    this.#problems = problems;
+  }
+
+  value(schema: z.ZodType, node: ConfigNode | undefined, path: readonly string[]): unknown {
+    if (schema instanceof z.ZodObject) return this.#object(schema, this.#entriesOf(node, path, "section"), path);
+    if (schema instanceof z.ZodRecord) return this.#named(schema, this.#entriesOf(node, path, "map"), path);
+    return node === undefined ? undefined : this.#leaf(schema, node, path);
+  }
+
+  #object(schema: z.ZodObject, entries: readonly Entry[], path: readonly string[]): unknown {
+    const shape = knownKeys(schema);
+    const byKey = this.#joined(entries, (key) => !Object.hasOwn(shape, key), path);
+    const result: Record<string, unknown> = {};
+    for (const [key, child] of Object.entries(shape)) {
+      const entry = byKey.get(key);
+      const present = entry !== undefined && !isNull(entry.value);
+      if (present) this.#places.set([...path, key], isLeaf(child) ? entry.value.place : entry.place);
+      result[key] = this.value(child, present ? entry.value : undefined, [...path, key]);
+    }
+    const unknown = [...byKey].filter(([key]) => !Object.hasOwn(shape, key));
+    const restKey = NOTES.get(schema)?.restKey;
+    if (restKey === undefined) for (const [, entry] of unknown) this.#unknown(schema, entry, path);
+    else result[restKey] = this.#rest(unknown, [...path, restKey]);
+    return result;
+  }
+
+  #rest(entries: readonly (readonly [string, Entry])[], path: readonly string[]): unknown {
+    for (const [key, entry] of entries) {
+      this.#places.set([...path, key], entry.place);
+      this.#indexItems(entry.value, [...path, key]);
+    }
+    return Object.fromEntries(entries.map(([key, entry]) => [key, toPlain(entry.value)]));
+  }
+
+  /** Names with a dot are one name if a map stands there, and a path (`x.driver: memory`) if not. */
+  #named(schema: z.ZodRecord, entries: readonly Entry[], path: readonly string[]): unknown {
+    const named = entries.map((entry) => (entry.value.t === "map" ? entry : withoutDots(entry)));
+    const result: Record<string, unknown> = {};
+    for (const [name, entry] of this.#joined(named, () => false, path)) {
+      if (isNull(entry.value)) continue;
+      this.#places.set([...path, name], entry.place);
+      result[name] = this.value(schema.valueType as z.ZodType, entry.value, [...path, name]);
+    }
+    return result;
+  }
+
+  /** Entries by lower-cased key; those with a dotted path are put into the map they belong to. */
+  #joined(entries: readonly Entry[], split: (key: string) => boolean, path: readonly string[]): Map<string, Entry> {
+    const byKey = new Map<string, Entry>();
+    for (const written of entries) {
+      const entry = written.key.includes(".") && split(written.key.toLowerCase()) ? withoutDots(written) : written;
+      const key = entry.key.toLowerCase();
+      const earlier = byKey.get(key);
+      if (earlier === undefined) byKey.set(key, entry);
+      else if (earlier.value.t === "map" && entry.value.t === "map" && isSynthetic(earlier, entry)) {
+        const value: MapNode = { ...earlier.value, entries: [...earlier.value.entries, ...entry.value.entries] };
+        byKey.set(key, { ...earlier, value });
+      } else {
+        const first = `first at line ${earlier.place.line}`;
+        this.#problems.error(entry.place, dotted([...path, key]), `the key is there twice, ${first}`);
+      }
+    }
+    return byKey;
+  }
+
+  #leaf(schema: z.ZodType, node: ConfigNode, path: readonly string[]): unknown {
+    const note = NOTES.get(schema) ?? {};
+    this.#indexItems(node, path);
+    const empty = node.t === "scalar" && node.value === "";
+    if (note.emptyIsDefault === true && empty) {
+      this.#problems.warning(node.place, dotted(path), "is empty, the default is used");
+      return undefined;
+    }
+    const value = plainLeaf(node, note);
+    this.#tell(schema, note, value, node.place, path);
+    return value;
+  }
+
+  #tell(schema: z.ZodType, note: KeyNote, value: unknown, place: Place, path: readonly string[]): void {
+    const name = dotted(path);
+    if (note.notServed === true) this.#problems.warning(place, name, "this section is not served by this daemon");
+    if (note.noEffect !== undefined) this.#problems.info(place, name, `has no effect: ${note.noEffect}`);
+    if (note.later === undefined) return;
+    const read = schema.safeParse(value);
+    if (!read.success || (note.off !== undefined && JSON.stringify(read.data) === JSON.stringify(note.off))) return;
+    this.#problems.warning(place, name, `is accepted and has no effect yet: ${note.later}`);
+  }
+
+  #indexItems(node: ConfigNode, path: readonly string[]): void {
+    if (node.t === "scalar") return;
+    const children = node.t === "list" ? node.items.map((item, i) => [i.toString(), item] as const) : entryPairs(node);
+    for (const [name, child] of children) {
+      this.#places.set([...path, name], child.place);
+      this.#indexItems(child, [...path, name]);
+    }
+  }
+
+  #entriesOf(node: ConfigNode | undefined, path: readonly string[], what: "section" | "map"): readonly Entry[] {
+    if (node === undefined) return EMPTY_MAP;
+    if (node.t === "map") return node.entries;
+    if (node.t === "list" && what === "map" && node.items.every((item) => item.t === "map")) {
+      return node.items.flatMap((item) => item.entries);
+    }
+    this.#problems.error(node.place, dotted(path), "expected a map of keys and values");
+    return EMPTY_MAP;
+  }
+
+  #unknown(schema: z.ZodObject, entry: Entry, path: readonly string[]): void {
+    const key = entry.key.toLowerCase();
+    const deeper = path.length === 0 ? undefined : descendants(schema).find((known) => known.endsWith(`.${key}`));
+    const suggestion = deeper ?? nearest(key, Object.keys(schema.shape));
+    const hint = suggestion === undefined ? "" : `, did you mean ${dotted([...path, suggestion])}?`;
+    this.#problems.warning(entry.place, dotted([...path, entry.key]), `unknown key, it has no effect${hint}`);
+  }
+}
+
+function dotted(path: readonly string[]): string {
+  return path.join(".");
+}
+
+/** The keys that can be written in a section. */
+function knownKeys(schema: z.ZodObject): Readonly<Record<string, z.ZodType>> {
+  const shape = schema.shape as Readonly<Record<string, z.ZodType>>;
+  const restKey = NOTES.get(schema)?.restKey;
+  return Object.fromEntries(Object.entries(shape).filter(([key]) => key !== restKey));
+}
+
+function isLeaf(schema: z.ZodType): boolean {
+  return !(schema instanceof z.ZodObject) && !(schema instanceof z.ZodRecord);
+}
+
+function isNull(node: ConfigNode): boolean {
+  return node.t === "scalar" && node.value === null;
+}
+
+function entryPairs(node: MapNode): readonly (readonly [string, ConfigNode])[] {
+  return node.entries.map((entry) => [entry.key, entry.value] as const);
+}
+
+function plainLeaf(node: ConfigNode, note: KeyNote): unknown {
+  if (note.commaList !== true || node.t !== "scalar" || !node.override) return toPlain(node);
+  return typeof node.value === "string" && node.value.includes(",") ? node.value.split(",") : node.value;
+}
+
+const synthetic = new WeakSet<Entry>();
+
+/** `a.b.c: 1` as `a: {b.c: 1}`; the rest of the path is split further down. */
+function withoutDots(entry: Entry): Entry {
+  const dot = entry.key.indexOf(".");
+  if (dot < 1 || dot === entry.key.length - 1) return entry;
+  const inner: Entry = { ...entry, key: entry.key.slice(dot + 1) };
+  const value: MapNode = { t: "map", place: entry.place, entries: [inner] };
+  const outer: Entry = { key: entry.key.slice(0, dot), place: entry.place, value };
+  synthetic.add(outer);
+  return outer;
+}
+
+/** Two maps may be joined only if one of them came from a dotted key: written twice is a mistake. */
+function isSynthetic(a: Entry, b: Entry): boolean {
+  return synthetic.has(a) || synthetic.has(b);
+}
+
+/** Dotted paths of all keys below a section, without those of user-owned maps. */
+function descendants(schema: z.ZodObject): readonly string[] {
+  return Object.entries(schema.shape as Readonly<Record<string, z.ZodType>>).flatMap(([key, child]) =>
+    child instanceof z.ZodObject
+      ? Object.keys(child.shape)
+          .concat(descendants(child))
+          .map((below) => `${key}.${below}`)
+      : [],
+  );
+}

@@ -1,0 +1,61 @@
+import * as z from "zod";
+import { jobsSchema } from "./jobs-schema.ts";
+import { jobsdSchema } from "./jobsd-schema.ts";
+import { anything, duration, int, later, laterSection, noEffect, notServed } from "./leaves.ts";
+import { logsSchema } from "./logs-schema.ts";
+import { rpcSchema } from "./rpc-schema.ts";
+import { serverSchema } from "./server-schema.ts";
+
+/** Sections of RoadRunner that do work this daemon has no part in. */
+export const OTHER_WORK = ["http", "grpc", "temporal", "centrifuge", "tcp"] as const;
+
+const endureSchema = z.object({
+  grace_period: duration(30_000),
+  log_level: noEffect("there is one log, set up under logs"),
+  print_graph: noEffect("there is no graph"),
+  retry_on_fail: noEffect("it is obsolete"),
+  watchdog_sec: later(int(0, 0), "the watchdog of systemd is not served", 0),
+});
+
+const noDriver = (kind: string) => laterSection(`there is no driver "${kind}" in this release`);
+
+/** A whole configuration file. */
+export const rootSchema = z.object({
+  version: anything(),
+  include: laterSection("included files are not read"),
+  envfile: laterSection("the file is not read: set the variables in the environment of the daemon"),
+  rpc: rpcSchema,
+  server: serverSchema,
+  jobs: jobsSchema,
+  logs: logsSchema,
+  endure: endureSchema,
+  jobsd: jobsdSchema,
+  amqp: noDriver("amqp"),
+  kafka: noDriver("kafka"),
+  sqs: noDriver("sqs"),
+  nats: noDriver("nats"),
+  beanstalk: noDriver("beanstalk"),
+  metrics: laterSection("there is no metrics endpoint"),
+  status: laterSection("there is no health endpoint"),
+  otel: laterSection("nothing is traced"),
+  http: notServed(),
+  grpc: notServed(),
+  temporal: notServed(),
+  centrifuge: notServed(),
+  tcp: notServed(),
+  kv: notServed(),
+  redis: notServed(),
+  memcached: notServed(),
+  fileserver: notServed(),
+  reload: notServed(),
+  lock: notServed(),
+  broadcast: notServed(),
+  websockets: notServed(),
+  limit: notServed(),
+  boltdb: notServed(),
+  google_pub_sub: notServed(),
+  nsq: notServed(),
+  service: laterSection("not supported, use a supervisor for background processes"),
+});
+
+export type ConfigInput = z.output<typeof rootSchema>;

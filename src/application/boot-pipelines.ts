@@ -4,6 +4,12 @@ import type { Logger } from "../domain/ports/logger.ts";
 import { forEachLimited, type SerialByName } from "./concurrency.ts";
 import type { Pipelines } from "./pipelines.ts";
 
+/** A pipeline of the configuration that could not be built. */
+export interface BuildFailure {
+  readonly pipeline: string;
+  readonly error: unknown;
+}
+
 /** Builds the pipelines of the configuration, and later starts those that are to consume. */
 export class BootPipelines {
   readonly #pipelines: Pipelines;
@@ -28,23 +34,28 @@ export class BootPipelines {
   }
 
   /**
-   * Afterwards every pipeline of the configuration takes pushes and none consumes.
+   * Afterwards every pipeline of the configuration takes pushes and none consumes. All are tried.
    *
-   * @throws the first failure; what was built by then is in the registry and is closed by the daemon's stop
+   * @returns those that could not be built, in the order of the configuration
+   * @throws {PipelineExistsError} two definitions have one name
    */
-  async build(definitions: readonly PipelineDefinition[]): Promise<void> {
+  async build(definitions: readonly PipelineDefinition[]): Promise<readonly BuildFailure[]> {
     const reserved = definitions.map((definition): [PipelineDefinition, NameReservation] => [
       definition,
       this.#registry.reserve(definition.name, definition.driver),
     ]);
+    const errors = new Map<string, unknown>();
     await forEachLimited(reserved, this.#parallelism, async ([definition, reservation]) => {
       try {
         reservation.commit(await this.#pipelines.build(definition));
       } catch (error) {
         reservation.release();
-        throw error;
+        errors.set(definition.name, error);
       }
     });
+    return definitions
+      .filter(({ name }) => errors.has(name))
+      .map(({ name }) => ({ pipeline: name, error: errors.get(name) }));
   }
 
   /** Starts the pipelines of the `consume` list. A name nobody has defined yet waits for its Declare. */

@@ -1,0 +1,103 @@
+import { type Logger } from "../../domain/ports/logger.ts";
+import { FLAGS } from "../goridge/frame.ts";
+import { type BodyCodec, codecsOf } from "./rpc-codecs.ts";
+import { RpcError } from "./rpc-error.ts";
+import type { Shape } from "./shape.ts";
+
+/** One method of the RPC, as the code behind it sees it. */
+export interface MethodDefinition<Request, Reply> {
+  /** `service.Method`, case-sensitive. */
+  readonly name: string;
+  readonly request: Shape<Request>;
+  readonly reply: Shape<Reply>;
+
+  /**
+   * Called in the order in which the requests of a connection arrived. May be done at once, without a promise.
+   *
+   * @throws {RpcError} its message is the answer; anything else is a bug and is logged
+   */
+  call(request: Request): Reply | Promise<Reply>;
+}
+
+/** A method whose types only it knows. */
+export interface RpcMethod {
+  readonly name: string;
+  /** Reads the body, calls the method, writes the reply. */
+  invoke(body: Buffer, read: BodyCodec, write: BodyCodec): Uint8Array | Promise<Uint8Array>;
+}
+
+export function rpcMethod<Request, Reply>(definition: MethodDefinition<Request, Reply>): RpcMethod {
+  const { name, request, reply } = definition;
+  return {
+    name,
+    invoke(body, read, write) {
+      const result = definition.call(read.decode(request, body, name));
+      if (isPromise(result)) return result.then((value) => write.encode(reply, value));
+      return write.encode(reply, result);
+    },
+  };
+}
+
+/** What goes back to the client: flags of the frame, and the bytes behind the method name. */
+export interface RpcAnswer {
+  readonly flags: number;
+  readonly body: Uint8Array;
+}
+
+/** Finds methods by name and turns whatever comes out of them into an answer. */
+export class RpcRouter {
+  readonly #methods: ReadonlyMap<string, RpcMethod>;
+  readonly #services: ReadonlySet<string>;
+  readonly #logger: Logger;
+
+  /** @param logger of the channel `rpc` */
+  constructor(methods: readonly RpcMethod[], logger: Logger) {
+    this.#methods = new Map(methods.map((method) => [method.name, method]));
+    this.#services = new Set(methods.map((method) => method.name.slice(0, method.name.lastIndexOf("."))));
+    this.#logger = logger;
+  }
+
+  /**
+   * Answers a request. Never throws, never rejects.
+   *
+   * @param flags byte 1 of the request frame
+   * @param name `service.Method`
+   */
+  dispatch(flags: number, name: string, body: Buffer): RpcAnswer | Promise<RpcAnswer> {
+    const { request, reply } = codecsOf(flags);
+    try {
+      const result = this.#find(name).invoke(body, request, reply);
+      if (!isPromise(result)) return { flags: reply.bit, body: result };
+      return result.then(
+        (bytes) => ({ flags: reply.bit, body: bytes }),
+        (error: unknown) => this.#failure(error, name, reply),
+      );
+    } catch (error) {
+      return this.#failure(error, name, reply);
+    }
+  }
+
+  #find(name: string): RpcMethod {
+    const method = this.#methods.get(name);
+    if (method !== undefined) return method;
+    const dot = name.lastIndexOf(".");
+    if (dot < 0) throw new RpcError(`rpc: service/method request ill-formed: ${name}`);
+    const what = this.#services.has(name.slice(0, dot)) ? "method" : "service";
+    throw new RpcError(`rpc: can't find ${what} ${name}`);
+  }
+
+  #failure(error: unknown, method: string, reply: BodyCodec): RpcAnswer {
+    let text: string;
+    if (error instanceof RpcError) {
+      text = error.message;
+    } else {
+      this.#logger.error({ err: error, method }, "an RPC method failed unexpectedly");
+      text = `${method}: internal error of the daemon, see its log`;
+    }
+    return { flags: reply.bit | FLAGS.error, body: Buffer.from(text, "utf8") };
+  }
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof value === "object" && value !== null && "then" in value;
+}

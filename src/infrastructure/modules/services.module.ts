@@ -1,0 +1,28 @@
+import { ContainerModule } from "inversify";
+import { RpcServer } from "../../adapters/rpc/rpc-server.ts";
+import { BootPipelines } from "../../application/boot-pipelines.ts";
+import { Dispatcher } from "../../application/dispatcher.ts";
+import { DrainJobs } from "../../application/drain-jobs.ts";
+import type { WorkerPool } from "../../domain/ports/worker-pool.ts";
+import { consumersService } from "../services/consumers-service.ts";
+import { driversService } from "../services/drivers-service.ts";
+import { rpcService } from "../services/rpc-service.ts";
+import { workersService } from "../services/workers-service.ts";
+import { TOKENS } from "../tokens.ts";
+
+const ALL_POOLS = { isMultiple: true, serviceIdentifier: TOKENS.WorkerPool } as const;
+
+/** What is started and stopped, in which phase is said by each service. */
+export const servicesModule = new ContainerModule(({ bind }) => {
+  bind(TOKENS.Service).toResolvedValue(
+    (config, boot, drain) => driversService(config, boot, drain),
+    [TOKENS.Config, BootPipelines, DrainJobs],
+  );
+  bind(TOKENS.Service).toResolvedValue((config, server) => rpcService(config, server), [TOKENS.Config, RpcServer]);
+  bind(TOKENS.Service).toResolvedValue((pools: WorkerPool[]) => workersService(pools), [ALL_POOLS]);
+  bind(TOKENS.Service).toResolvedValue(
+    (config, boot, dispatcher, drain, pools: WorkerPool[]) =>
+      consumersService(config, { boot, dispatcher, drain, pools }),
+    [TOKENS.Config, BootPipelines, Dispatcher, DrainJobs, ALL_POOLS],
+  );
+});

@@ -1,0 +1,42 @@
+import type { BootPipelines, BuildFailure } from "../../application/boot-pipelines.ts";
+import type { DrainJobs } from "../../application/drain-jobs.ts";
+import { InvalidConfigError, JobsError, messageOf } from "../../domain/errors.ts";
+import type { PipelineDefinition } from "../../domain/pipeline.ts";
+import { PipelineSettings } from "../../domain/pipeline-settings.ts";
+import type { Config, PipelineConfig } from "../config/config.ts";
+import { formatPipelineProblem } from "../config/pipelines.ts";
+import type { Service } from "../lifecycle/lifecycle.ts";
+
+/** Builds the drivers of all configured pipelines; closes all drivers at the end, those of declared ones too. */
+export function driversService(config: Config, boot: BootPipelines, drain: DrainJobs): Service {
+  return {
+    name: "drivers",
+    phase: "drivers",
+    start: async () => {
+      const failures = await boot.build(config.jobs.pipelines.map(toDefinition));
+      if (failures.length === 0) return;
+      await drain.close(config.jobs.timeoutMs);
+      throw new InvalidConfigError(failures.map((failure) => describe(config, failure)));
+    },
+    stop: () => drain.close(config.jobs.timeoutMs),
+  };
+}
+
+function toDefinition(pipeline: PipelineConfig): PipelineDefinition {
+  const { name, driver, priority, pool, policy } = pipeline;
+  return { name, driver, priority, pool, policy, settings: new PipelineSettings(pipeline.options), origin: "config" };
+}
+
+/** With the place in the file where the pipeline, or the option that is wrong, stands. */
+function describe(config: Config, { pipeline, error }: BuildFailure): string {
+  const source = config.jobs.pipelines.find((candidate) => candidate.name === pipeline);
+  if (source === undefined) return messageOf(error);
+  return formatPipelineProblem(source, optionOf(error), messageOf(error));
+}
+
+function optionOf(error: unknown): string | undefined {
+  if (!JobsError.is(error)) return undefined;
+  if (error.code === "JOBS_DRIVER_UNKNOWN") return "driver";
+  const { option } = error.details;
+  return typeof option === "string" ? option : undefined;
+}

@@ -18,6 +18,14 @@ export function createContainer(config: Config, logger: Logger): Container {
   const container = new Container();
   container.bind(TOKENS.Config).toConstantValue(config);
   container.bind(TOKENS.Logger).toConstantValue(logger);
-  container.load(systemModule, domainModule, ...applicationModules, memoryModule, phpPoolModule, rpcModule, servicesModule);
+  container.load(
+    systemModule,
+    domainModule,
+    ...applicationModules,
+    memoryModule,
+    phpPoolModule,
+    rpcModule,
+    servicesModule,
+  );
   return container;
 }

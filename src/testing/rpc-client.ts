@@ -94,7 +94,11 @@ export class RpcClient {
 
   /** @throws {RpcCallError} the job was not taken */
   async push(job: JobToPush): Promise<void> {
-    await this.#send("jobs.Push", FLAGS.proto, toBinary(PushRequestSchema, create(PushRequestSchema, { job: toProto(job) })));
+    await this.#send(
+      "jobs.Push",
+      FLAGS.proto,
+      toBinary(PushRequestSchema, create(PushRequestSchema, { job: toProto(job) })),
+    );
   }
 
   /** @throws {RpcCallError} not all jobs were taken */

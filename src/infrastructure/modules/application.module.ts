@@ -31,15 +31,13 @@ const ALL_DRIVER_FACTORIES = { isMultiple: true, serviceIdentifier: TOKENS.Drive
 const useCases = new ContainerModule(({ bind }) => {
   bind(PushJob)
     .toResolvedValue(
-      (pipelines, drain, metrics, tracer, clock, log) =>
-        new PushJob(pipelines, drain, metrics, tracer, clock, log),
+      (pipelines, drain, metrics, tracer, clock, log) => new PushJob(pipelines, drain, metrics, tracer, clock, log),
       [PipelineRegistry, Drain, TOKENS.Metrics, TOKENS.Tracer, TOKENS.Clock, JOBS_LOGGER],
     )
     .inSingletonScope();
   bind(PushBatch)
     .toResolvedValue(
-      (pipelines, drain, metrics, tracer, clock, log) =>
-        new PushBatch(pipelines, drain, metrics, tracer, clock, log),
+      (pipelines, drain, metrics, tracer, clock, log) => new PushBatch(pipelines, drain, metrics, tracer, clock, log),
       [PipelineRegistry, Drain, TOKENS.Metrics, TOKENS.Tracer, TOKENS.Clock, JOBS_LOGGER],
     )
     .inSingletonScope();
@@ -82,7 +80,10 @@ const useCases = new ContainerModule(({ bind }) => {
 /** What takes a job from its queue to its settlement. */
 const execution = new ContainerModule(({ bind }) => {
   bind(Settler)
-    .toResolvedValue((clock, metrics, log) => new Settler(clock, metrics, log), [TOKENS.Clock, TOKENS.Metrics, JOBS_LOGGER])
+    .toResolvedValue(
+      (clock, metrics, log) => new Settler(clock, metrics, log),
+      [TOKENS.Clock, TOKENS.Metrics, JOBS_LOGGER],
+    )
     .inSingletonScope();
   bind(DeadLetters)
     .toResolvedValue(
@@ -124,10 +125,7 @@ const pipelines = new ContainerModule(({ bind }) => {
     .toResolvedValue(() => new SerialByName())
     .inSingletonScope();
   bind(DriverCatalog)
-    .toResolvedValue(
-      (factories: DriverFactory[]) => new DriverCatalog(factories),
-      [ALL_DRIVER_FACTORIES],
-    )
+    .toResolvedValue((factories: DriverFactory[]) => new DriverCatalog(factories), [ALL_DRIVER_FACTORIES])
     .inSingletonScope();
   bind(Pipelines)
     .toResolvedValue(
@@ -144,8 +142,7 @@ const pipelines = new ContainerModule(({ bind }) => {
     .inSingletonScope();
   bind(DrainJobs)
     .toResolvedValue(
-      (drain, scheduler, registry, built, clock, log) =>
-        new DrainJobs(drain, scheduler, registry, built, clock, log),
+      (drain, scheduler, registry, built, clock, log) => new DrainJobs(drain, scheduler, registry, built, clock, log),
       [Drain, Scheduler, PipelineRegistry, Pipelines, TOKENS.Clock, JOBS_LOGGER],
     )
     .inSingletonScope();

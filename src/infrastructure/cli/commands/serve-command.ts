@@ -15,10 +15,7 @@ import { RR_VERSION, VERSION } from "../../version.ts";
 import type { CliContext, GlobalOptions } from "../program.ts";
 
 /** Body of `serve`: runs the daemon until it is told to stop. Resolves with the exit code. */
-export async function serve(
-  options: GlobalOptions,
-  { writeOut }: Pick<CliContext, "writeOut">,
-): Promise<number> {
+export async function serve(options: GlobalOptions, { writeOut }: Pick<CliContext, "writeOut">): Promise<number> {
   const { path, directory } = resolveConfigPath(options.config, options.workDir, process.cwd());
   process.chdir(directory);
   const loaded = loadConfig({ path, overrides: options.overrides });
@@ -49,7 +46,10 @@ async function run(config: Config, logs: Logs, say: (line: string) => void): Pro
   const stopRequest = listenForStop(jobsd.container, logs, say, config);
   let exitCode: number = EXIT_CODES.ok;
   try {
-    await Promise.race([jobsd.start(), stopRequest.stopped]);
+    const started = jobsd.start();
+    // A stop that comes first makes the start fail; that failure is nobody's business any more.
+    started.catch(() => undefined);
+    await Promise.race([started, stopRequest.stopped]);
     if (!stopRequest.requested()) announce(config, log, say);
     exitCode = await stopRequest.stopped;
   } catch (error) {
@@ -86,12 +86,7 @@ interface StopRequest {
 }
 
 /** What ends the daemon: a signal, or an error nobody caught, after which nothing can be relied upon. */
-function listenForStop(
-  container: Container,
-  logs: Logs,
-  say: (line: string) => void,
-  config: Config,
-): StopRequest {
+function listenForStop(container: Container, logs: Logs, say: (line: string) => void, config: Config): StopRequest {
   let request: (exitCode: number) => void = () => undefined;
   let requested = false;
   const stopped = new Promise<number>((resolve) => {

@@ -52,7 +52,7 @@ export function isPublic(address: RpcAddress): boolean {
   return !(host === "localhost" || host === "::1" || host.startsWith("127."));
 }
 
-export function isWildcard(host: string): boolean {
+function isWildcard(host: string): boolean {
   return host === "" || host === "0.0.0.0" || host === "::";
 }
 

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { FLAGS } from "../../../src/adapters/goridge/frame.ts";
 import type { RpcServerOptions } from "../../../src/adapters/rpc/rpc-server.ts";
@@ -149,6 +150,19 @@ describe("answering", () => {
 });
 
 describe("clients that vanish", () => {
+  test("[RPC-13] a PHP process that pushes and exits without reading: the job is pushed, nothing is logged above debug", async () => {
+    await started();
+    const address = fixture.server.phpDsn;
+    const frame = request(proto, 1, "jobs.Push", pushBody("from-php")).toString("hex");
+
+    execFileSync("php", ["-r", `fwrite(stream_socket_client("${address}"), hex2bin("${frame}"));`]);
+    await eventually(() => fixture.useCases.pushed.length === 1);
+    await eventually(() => fixture.server.connections === 0);
+
+    expect(fixture.useCases.pushed.map((job) => job.id)).toEqual(["from-php"]);
+    expect(fixture.logger.records.filter((record) => ["warn", "error"].includes(record.level))).toEqual([]);
+  });
+
   test("[RPC-39] inside a request and before the answer: the push counts once, and nothing is logged above debug", async () => {
     await started();
     const release = fixture.holdPushes();

@@ -46,7 +46,7 @@ export class Flow implements DeliverySink {
   readonly spec: FlowSpec;
   /** Its lane in the queue of each pool it has had jobs for; mostly one. */
   readonly lanes: FlowLane[] = [];
-  readonly holding: Holding;
+  readonly holding: Holding = { held: 0, reserve: 0 };
   readonly #owner: FlowOwner;
   #driver: Driver | undefined;
   /** True while jobs may be taken by workers. */
@@ -61,10 +61,9 @@ export class Flow implements DeliverySink {
   atPrefetch = false;
   #idleListeners: (() => void)[] = [];
 
-  constructor(spec: FlowSpec, owner: FlowOwner, holding: Holding) {
+  constructor(spec: FlowSpec, owner: FlowOwner) {
     this.spec = spec;
     this.#owner = owner;
-    this.holding = holding;
   }
 
   get driver(): Driver | undefined {

@@ -1,4 +1,3 @@
-import type { CancelSignal } from "../../src/domain/cancel-signal.ts";
 import type { Delivery } from "../../src/domain/delivery.ts";
 import type { FlowSpec } from "../../src/domain/flow.ts";
 import type { JobFields } from "../../src/domain/job.ts";
@@ -57,7 +56,7 @@ export class IdleDriver implements Driver {
     return Promise.resolve();
   }
 
-  stats(_signal: CancelSignal): Promise<DriverStats> {
+  stats(): Promise<DriverStats> {
     return Promise.resolve({ active: 0, delayed: 0, reserved: 0 });
   }
 

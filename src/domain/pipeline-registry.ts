@@ -65,8 +65,9 @@ export class PipelineRegistry {
     };
   }
 
-  /** The name is free again. */
+  /** The name is free again. Does nothing if it already belongs to another pipeline. */
   remove(pipeline: Pipeline): void {
-    this.#pipelines.delete(pipeline.definition.name);
+    const { name } = pipeline.definition;
+    if (this.#pipelines.get(name) === pipeline) this.#pipelines.delete(name);
   }
 }

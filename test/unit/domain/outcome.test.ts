@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import type { DeadReason } from "../../../src/domain/delivery.ts";
+import { DEAD_REASONS, type DeadReason } from "../../../src/domain/delivery.ts";
 import { type JobHeaders, NO_HEADERS, toHeaders } from "../../../src/domain/job-headers.ts";
 import { ACKED, FAILURE_REASONS, type JobResult } from "../../../src/domain/job-result.ts";
 import { type Decision, deadLetterTarget, decide, failuresOf } from "../../../src/domain/outcome.ts";
@@ -288,6 +288,24 @@ describe("a requeue by the application", () => {
       expect(decision).toEqual(dead("requeues", "requeued 2 times, which policy.max_requeues allows", 1));
     },
   );
+});
+
+describe("a job that is given up", () => {
+  test("names one of the listed reasons; deliveries are counted elsewhere", () => {
+    const decisions = [
+      decideIn({}, results.nack),
+      decideIn({ policy: { onError: "dead_letter" } }, results.error),
+      decideIn({}, results.malformed),
+      decideIn({ failures: 4 }, results.crash),
+      decideIn({ headers: { "x-job-requeues": ["1"] }, policy: { maxRequeues: 1 } }, results.requeue),
+      decideIn({}, results.context),
+      decideIn({ autoAck: true }, results.crash),
+    ];
+
+    const reasons = decisions.map((decision) => (decision.t === "dead" ? decision.letter.reason : undefined));
+
+    expect(reasons).toEqual(DEAD_REASONS.filter((reason) => reason !== "deliveries"));
+  });
 });
 
 describe("the place of a dead letter", () => {

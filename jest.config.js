@@ -10,7 +10,7 @@ export default {
   collectCoverageFrom: [
     "src/**/*.ts",
     "!src/main.ts",
-    "!src/domain/ports/**",
+    "!src/domain/ports/!(logger|worker-pool).ts",
     "!src/domain/cancel-signal.ts",
     "!src/**/gen/**",
   ],

@@ -1,4 +1,4 @@
-const UNIT_MS: Readonly<Record<string, number>> = {
+const UNIT_MS = {
   ns: 1e-6,
   us: 1e-3,
   µs: 1e-3,
@@ -8,7 +8,7 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   m: 60_000,
   h: 3_600_000,
   d: 86_400_000,
-};
+} as const;
 
 const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)/y;
 
@@ -18,16 +18,17 @@ const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)/y;
  */
 export function parseDurationMs(text: string): number | undefined {
   const trimmed = text.trim();
-  if (trimmed === "0") return 0;
   const sign = trimmed.startsWith("-") ? -1 : 1;
   const body = /^[-+]/.test(trimmed) ? trimmed.slice(1) : trimmed;
+  if (body === "0") return 0;
   if (body === "") return undefined;
   let total = 0;
   PART.lastIndex = 0;
   while (PART.lastIndex < body.length) {
     const part = PART.exec(body);
     if (part === null) return undefined;
-    total += Number(part[1]) * (UNIT_MS[part[2] ?? ""] ?? 0);
+    // Checked: the pattern has the same units as the table.
+    total += Number(part[1]) * UNIT_MS[part[2] as keyof typeof UNIT_MS];
   }
-  return sign * total;
+  return total === 0 ? 0 : sign * total;
 }

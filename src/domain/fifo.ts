@@ -44,8 +44,7 @@ export class Fifo<T> {
   get headArrival(): number {
     const returned = this.#returned[0];
     if (returned !== undefined) return returned.arrival;
-    const arrival = this.#head.arrivals[this.#headIndex];
-    return this.#stored === 0 || arrival === undefined ? Infinity : arrival;
+    return (this.#stored > 0 ? this.#head.arrivals[this.#headIndex] : undefined) ?? Infinity;
   }
 
   push(item: T, arrival: number): void {
@@ -69,8 +68,8 @@ export class Fifo<T> {
     this.#head.items[this.#headIndex] = undefined;
     this.#headIndex += 1;
     this.#stored -= 1;
-    if (this.#stored === 0) this.#rewind();
-    else if (this.#headIndex === this.#head.size) this.#dropHead();
+    if (this.#stored === 0) this.#tailIndex = 0;
+    if (this.#stored === 0 || this.#headIndex === this.#head.size) this.#nextHead();
     return item;
   }
 
@@ -80,17 +79,9 @@ export class Fifo<T> {
     this.#returned.splice(index, 0, { item, arrival });
   }
 
-  /** The one block that is left is used again from its beginning. */
-  #rewind(): void {
-    this.#head = this.#tail;
-    this.#headIndex = 0;
-    this.#tailIndex = 0;
-  }
-
-  #dropHead(): void {
-    const { next } = this.#head;
-    if (next === undefined) return;
-    this.#head = next;
+  /** The last block has none behind it: it is used again from its beginning. */
+  #nextHead(): void {
+    this.#head = this.#head.next ?? this.#head;
     this.#headIndex = 0;
   }
 }

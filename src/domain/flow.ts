@@ -35,7 +35,7 @@ export class Flow implements DeliverySink {
   readonly definition: PipelineDefinition;
   /** Its lane in the queue of each pool it has had jobs for; mostly one. */
   readonly lanes: FlowLane[] = [];
-  readonly holding: Holding;
+  readonly holding: Holding = { held: 0, reserve: 0 };
   readonly #owner: FlowOwner;
   #driver: Driver | undefined;
   /** True while jobs may be taken by workers. */
@@ -50,10 +50,9 @@ export class Flow implements DeliverySink {
   atPrefetch = false;
   #idleListeners: (() => void)[] = [];
 
-  constructor(definition: PipelineDefinition, owner: FlowOwner, holding: Holding) {
+  constructor(definition: PipelineDefinition, owner: FlowOwner) {
     this.definition = definition;
     this.#owner = owner;
-    this.holding = holding;
   }
 
   /** @throws {TypeError} the driver is still being built */

@@ -1,12 +1,14 @@
 /**
  * Shares the room for held broker deliveries (`jobs.pipeline_size`) among pipelines: each consuming pipeline has a
  * reserve nobody else can take, the rest goes to whoever comes first. So a pipeline at its limit stops fetching and
- * nobody else notices.
+ * nobody else notices. Since reserves are promises, more than the size may be held for a while after a pipeline
+ * joined; what then is held beyond the reserves goes down with each delivery that is given back.
  */
 export class HoldBudget {
   readonly #size: number;
-  #holders = 0;
-  #reserve = 0;
+  readonly #members = new Set<Holding>();
+  /** Sum of all reserves. */
+  #reserved = 0;
   /** Deliveries held beyond their pipeline's reserve. */
   #borrowed = 0;
 
@@ -15,48 +17,50 @@ export class HoldBudget {
     this.#size = size;
   }
 
-  join(): Holding {
-    this.#resize(this.#holders + 1);
-    return { own: 0, borrowed: 0 };
+  /** The pipeline consumes: it gets a reserve. Idempotent. */
+  join(holding: Holding): void {
+    this.#members.add(holding);
+    this.#share();
   }
 
-  /** What the holding still holds must have been given back. */
-  leave(): void {
-    this.#resize(this.#holders - 1);
+  /** The pipeline consumes no more: what it still holds counts as borrowed until it is given back. Idempotent. */
+  leave(holding: Holding): void {
+    if (!this.#members.delete(holding)) return;
+    this.#setReserve(holding, 0);
+    this.#share();
   }
 
   /** How many more the holding may take. */
   room(holding: Holding): number {
-    const shared = this.#size - this.#reserve * this.#holders - this.#borrowed;
-    return Math.max(0, this.#reserve - holding.own) + Math.max(0, shared);
+    const shared = this.#size - this.#reserved - this.#borrowed;
+    return Math.max(0, holding.reserve - holding.held) + Math.max(0, shared);
   }
 
   take(holding: Holding): void {
-    if (holding.own < this.#reserve) {
-      holding.own += 1;
-    } else {
-      holding.borrowed += 1;
-      this.#borrowed += 1;
-    }
+    if (holding.held >= holding.reserve) this.#borrowed += 1;
+    holding.held += 1;
   }
 
   giveBack(holding: Holding): void {
-    if (holding.borrowed > 0) {
-      holding.borrowed -= 1;
-      this.#borrowed -= 1;
-    } else {
-      holding.own -= 1;
-    }
+    holding.held -= 1;
+    if (holding.held >= holding.reserve) this.#borrowed -= 1;
   }
 
-  #resize(holders: number): void {
-    this.#holders = holders;
-    this.#reserve = Math.max(1, Math.floor(this.#size / (2 * Math.max(1, holders))));
+  #share(): void {
+    const reserve = Math.max(1, Math.floor(this.#size / (2 * this.#members.size)));
+    for (const holding of this.#members) this.#setReserve(holding, reserve);
+  }
+
+  #setReserve(holding: Holding, reserve: number): void {
+    this.#reserved += reserve - holding.reserve;
+    this.#borrowed += Math.max(0, holding.held - reserve) - Math.max(0, holding.held - holding.reserve);
+    holding.reserve = reserve;
   }
 }
 
 /** What one pipeline holds. Only the budget changes it. */
 export interface Holding {
-  own: number;
-  borrowed: number;
+  held: number;
+  /** Deliveries of which the room is the pipeline's alone; 0 while it does not consume. */
+  reserve: number;
 }

@@ -43,8 +43,8 @@ export const DAEMON_HEADERS: readonly string[] = [
 
 const OWN_PREFIX = "x-job-";
 
-/** Longest error text, in UTF-16 units, that is written into a header. */
-const MAX_ERROR_CHARS = 4096;
+/** Longest error text, in bytes of UTF-8, that is written into a header. */
+const MAX_ERROR_BYTES = 4096;
 
 /** A copy without prototype, for headers from a source that is not ours. */
 export function toHeaders(entries: Iterable<readonly [string, readonly string[]]>): JobHeaders {
@@ -108,9 +108,21 @@ export function deadHeaders(fields: DeadHeaderFields): JobHeaders {
   return toHeaders([
     [DEAD_HEADERS.reason, [fields.reason]],
     [DEAD_HEADERS.at, [fields.at.toISOString()]],
-    [DEAD_HEADERS.error, [fields.error.slice(0, MAX_ERROR_CHARS)]],
+    [DEAD_HEADERS.error, [cutUtf8(fields.error, MAX_ERROR_BYTES)]],
     [DEAD_HEADERS.pipeline, [fields.pipeline]],
     [DEAD_HEADERS.queue, [fields.queue]],
     [DEAD_HEADERS.attempts, [fields.attempts.toString()]],
   ]);
+}
+
+/** The beginning of a text that fits into so many bytes of UTF-8; characters stay whole. */
+function cutUtf8(text: string, maxBytes: number): string {
+  let bytes = 0;
+  let end = 0;
+  for (const char of text) {
+    bytes += char.length === 2 ? 4 : char <= "\u007f" ? 1 : char <= "\u07ff" ? 2 : 3;
+    if (bytes > maxBytes) break;
+    end += char.length;
+  }
+  return text.slice(0, end);
 }

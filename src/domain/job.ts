@@ -68,9 +68,12 @@ export class Job {
     return new Job({ ...this.#fields(), payload });
   }
 
-  /** The same job for another pipeline, where it is due at once and has that pipeline's priority. */
+  /**
+   * The same job for another pipeline, where it is due at once and has that pipeline's priority. Its place in Kafka
+   * is left behind: it names the topic the job came from, and a push would send it there again.
+   */
   movedTo(pipeline: string): Job {
-    return new Job({ ...this.#fields(), pipeline, priority: 0, delaySec: 0 });
+    return new Job({ ...this.#fields(), pipeline, priority: 0, delaySec: 0, kafka: undefined });
   }
 
   #fields(): JobFields {

@@ -112,8 +112,8 @@ function failure(message: string, context: OutcomeContext): Decision {
 
 function retry(message: string, context: OutcomeContext): Decision {
   const { job, policy, random } = context;
-  if (job.autoAck) return dead("auto_ack", message, context);
   const failures = context.failures + 1;
+  if (job.autoAck) return dead("auto_ack", message, { ...context, failures });
   const limit = numberHeader(job.headers, MAX_ATTEMPTS_HEADER, 1, MAX_ATTEMPTS_LIMIT) ?? policy.maxAttempts;
   if (limit > 0 && failures >= limit) return dead("attempts", message, { ...context, failures });
   let headers = withHeader(job.headers, ATTEMPT_HEADER, failures.toString());

@@ -75,9 +75,11 @@ export class PipelineRegistry {
     };
   }
 
-  /** The name is free again. */
+  /** The name is free again. Does nothing if it already belongs to another pipeline. */
   remove(pipeline: Pipeline): void {
-    this.#entries.delete(pipeline.definition.name);
+    const { name } = pipeline.definition;
+    const entry = this.#entries.get(name);
+    if (entry?.t === "pipeline" && entry.pipeline === pipeline) this.#entries.delete(name);
   }
 
   #usable(name: string): Pipeline | undefined {

@@ -50,9 +50,9 @@ export class PipelineSettings {
     const value = this.get(name);
     if (value === undefined || value === "") return fallback;
     if (typeof value === "boolean") return value ? 1 : 0;
-    const number = typeof value === "number" ? Math.trunc(value) : typeof value === "string" ? integer(value) : NaN;
-    if (!Number.isSafeInteger(number)) throw this.#invalid(name, "an integer");
-    return number;
+    const number = typeof value === "number" ? value : typeof value === "string" ? numberIn(value) : NaN;
+    if (!Number.isSafeInteger(Math.trunc(number))) throw this.#invalid(name, "an integer");
+    return Math.trunc(number);
   }
 
   /** An integer within limits. */
@@ -74,20 +74,20 @@ export class PipelineSettings {
     if (typeof value === "number") return value !== 0;
     if (typeof value === "string" && TRUE_TEXTS.has(value)) return true;
     if (typeof value === "string" && FALSE_TEXTS.has(value)) return false;
+    const number = typeof value === "string" ? numberIn(value) : NaN;
+    if (!Number.isNaN(number)) return number !== 0;
     throw this.#invalid(name, "true or false");
   }
 
   /** A map of texts: a YAML map, a list of one-key maps, or the JSON text of either. Empty if absent. */
   map(name: string): Readonly<Record<string, string>> {
-    const value = this.object(name);
-    const result: Record<string, string> = {};
-    for (const [key, entry] of Object.entries(value)) {
+    const texts = Object.entries(this.object(name)).map(([key, entry]) => {
       if (typeof entry !== "string" && typeof entry !== "number" && typeof entry !== "boolean") {
         throw this.#invalid(name, "a map of texts");
       }
-      result[key] = String(entry);
-    }
-    return result;
+      return [key, String(entry)] as const;
+    });
+    return Object.fromEntries(texts);
   }
 
   /** A map with values of any kind: a YAML map, a list of maps (merged), or the JSON text of either. Empty if absent. */
@@ -96,7 +96,7 @@ export class PipelineSettings {
     if (value === undefined || value === "") return {};
     const parsed = typeof value === "string" ? jsonOrUndefined(value) : value;
     if (isMap(parsed)) return parsed;
-    if (Array.isArray(parsed) && parsed.every(isMap)) return Object.assign({}, ...parsed) as OptionMap;
+    if (Array.isArray(parsed) && parsed.every(isMap)) return Object.fromEntries(parsed.flatMap(Object.entries));
     throw this.#invalid(name, "a map, or the JSON text of one");
   }
 
@@ -104,8 +104,8 @@ export class PipelineSettings {
   list(name: string): readonly string[] {
     const value = this.get(name);
     if (value === undefined || value === "") return [];
-    const parsed = typeof value === "string" ? (jsonOrUndefined(value) ?? value.split(",")) : value;
-    const items: readonly unknown[] = Array.isArray(parsed) ? parsed : [parsed];
+    const several = typeof value === "string" ? listIn(value) : value;
+    const items: readonly unknown[] = Array.isArray(several) ? several : [several];
     return items.map((item) => {
       if (typeof item !== "string" && typeof item !== "number") throw this.#invalid(name, "a list of texts");
       return String(item).trim();
@@ -131,10 +131,17 @@ function lowerCased(options: OptionMap): OptionMap {
   return result;
 }
 
-function integer(text: string): number {
-  const match = /^\s*([-+]?)(0[xX][\da-fA-F]+|0[oO][0-7]+|0[bB][01]+|\d+)\s*$/.exec(text);
+/** `NaN` if the text is no number. */
+function numberIn(text: string): number {
+  const match = /^\s*([-+]?)(0[xX][\da-fA-F]+|0[oO][0-7]+|0[bB][01]+|\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*$/.exec(text);
   if (match === null) return NaN;
   return (match[1] === "-" ? -1 : 1) * Number(match[2]);
+}
+
+/** The JSON text of a list is that list; a map stays one, so that it is refused. */
+function listIn(text: string): unknown {
+  const parsed = jsonOrUndefined(text);
+  return Array.isArray(parsed) || isMap(parsed) ? parsed : text.split(",");
 }
 
 function jsonOrUndefined(text: string): unknown {

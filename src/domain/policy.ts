@@ -87,7 +87,8 @@ export function parsePolicy(source: unknown, defaults: Policy): ParsedPolicy {
     onNack: keys.oneOf("on_nack", ["dead_letter", "rr"], defaults.onNack),
     onError: keys.oneOf("on_error", ["ack", "dead_letter", "retry"], defaults.onError),
     onMalformed: keys.oneOf("on_malformed", ["dead_letter", "rr", "retry"], defaults.onMalformed),
-    deadLetter: keys.text("dead_letter", defaults.deadLetter),
+    // No pipeline has an empty name.
+    deadLetter: keys.text("dead_letter", defaults.deadLetter) || defaults.deadLetter,
     maxDeliveries: keys.int("max_deliveries", 0, 1_000_000, defaults.maxDeliveries),
     attemptsHeader: keys.text("attempts_header", defaults.attemptsHeader),
     weight: keys.int("weight", 1, 1000, defaults.weight),
@@ -109,8 +110,8 @@ class PolicyKeys {
   constructor(source: unknown, prefix = "", problems: PolicyProblem[] = []) {
     this.problems = problems;
     this.#prefix = prefix;
-    const value = typeof source === "string" ? jsonOrText(source) : (source ?? {});
-    const usable = typeof value === "object" && value !== null && !Array.isArray(value);
+    const value = (typeof source === "string" ? jsonOrText(source) : source) ?? {};
+    const usable = typeof value === "object" && !Array.isArray(value);
     this.#values = usable ? (value as OptionMap) : {};
     if (!usable) problems.push({ path: prefix.slice(0, -1), message: "expected a map, or the JSON text of one" });
   }
@@ -147,9 +148,8 @@ class PolicyKeys {
   duration(name: string, fallbackMs: number): number {
     const value = this.#get(name);
     if (value === undefined) return fallbackMs;
-    const seconds = typeof value === "number" ? value : Number(value === "" ? NaN : value);
-    const ms = Number.isNaN(seconds) && typeof value === "string" ? parseDurationMs(value) : seconds * 1000;
-    if (ms !== undefined && ms >= 0 && Number.isFinite(ms)) return ms;
+    const ms = typeof value === "string" ? textMs(value) : typeof value === "number" ? value * 1000 : NaN;
+    if (ms >= 0 && Number.isFinite(ms)) return ms;
     return this.#wrong(name, "a duration such as 500ms, 1s or 2m", fallbackMs);
   }
 
@@ -176,6 +176,12 @@ class PolicyKeys {
     this.problems.push({ path: this.#prefix + name, message: `expected ${expected}, got ${value}` });
     return fallback;
   }
+}
+
+/** Bare numbers are seconds; `NaN` if the text is no duration. */
+function textMs(text: string): number {
+  const seconds = text.trim() === "" ? NaN : Number(text);
+  return Number.isNaN(seconds) ? (parseDurationMs(text) ?? NaN) : seconds * 1000;
 }
 
 function jsonOrText(text: string): unknown {

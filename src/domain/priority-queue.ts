@@ -22,7 +22,7 @@ export interface Taken<T, O> {
 /** Smallest difference of two arrivals. With 2⁻¹² the sum is exact for 35 years of milliseconds. */
 const ARRIVAL_STEP = 2 ** -12;
 
-/** Priorities that have their own slot and are found by bitmap. */
+/** Whole priorities that have their own slot and are found by bitmap. */
 const DIRECT_BANDS = 256;
 
 /** With `maxWaitMs`: one entry in so many may come from a band that waits too long. */
@@ -90,7 +90,7 @@ export class PriorityQueue<T, O = string> {
   readonly #bitmap = new Uint32Array(DIRECT_BANDS / 32);
   readonly #others = new Map<number, Band<T, O>>();
   readonly #otherHeap = new BandHeap<Band<T, O>>();
-  #lastArrival = 0;
+  #lastArrival = -Infinity;
   #laneCount = 0;
   #takenCount = 0;
   #length = 0;
@@ -139,10 +139,9 @@ export class PriorityQueue<T, O = string> {
   take(nowMs: number): Taken<T, O> | undefined {
     const band = this.#nextBand(nowMs);
     const ring = band === undefined ? undefined : this.#nextRing(band);
-    if (ring === undefined) return undefined;
-    const arrival = ring.fifo.headArrival;
-    const item = ring.fifo.shift();
-    if (item === undefined) return undefined;
+    const arrival = ring?.fifo.headArrival;
+    const item = ring?.fifo.shift();
+    if (ring === undefined || arrival === undefined || item === undefined) return undefined;
     this.#takenCount += 1;
     this.#removed(ring, 1);
     return { lane: ring.lane, item, priority: ring.band.priority, arrival };
@@ -229,10 +228,10 @@ export class PriorityQueue<T, O = string> {
       if (live) this.#otherHeap.add(band);
       return;
     }
-    const word = this.#bitmap[band.priority >> 5];
-    if (word === undefined) return;
+    const index = band.priority >> 5;
     const bit = 1 << (band.priority & 31);
-    this.#bitmap[band.priority >> 5] = live ? word | bit : word & ~bit;
+    const word = Number(this.#bitmap[index]);
+    this.#bitmap[index] = live ? word | bit : word & ~bit;
   }
 
   /** Priorities outside 0…255 are without number, so what is empty is not kept. */
@@ -243,25 +242,36 @@ export class PriorityQueue<T, O = string> {
   }
 
   #nextBand(nowMs: number): Band<T, O> | undefined {
-    if (this.#options.maxWaitMs > 0 && this.#takenCount % OVERDUE_SHARE === OVERDUE_SHARE - 1) {
-      const overdue = this.#overdueBand(nowMs);
-      if (overdue !== undefined) return overdue;
-    }
+    const first = this.#firstBand();
+    if (this.#options.maxWaitMs === 0 || this.#takenCount % OVERDUE_SHARE !== OVERDUE_SHARE - 1) return first;
+    return this.#overdueBand(nowMs, first) ?? first;
+  }
+
+  #firstBand(): Band<T, O> | undefined {
     const other = this.#otherHeap.first();
-    if (other !== undefined && other.priority < 0) return other;
+    const direct = this.#firstDirectBand();
+    if (other === undefined || direct === undefined) return other ?? direct;
+    return other.priority < direct.priority ? other : direct;
+  }
+
+  #firstDirectBand(): Band<T, O> | undefined {
     for (let index = 0; index < this.#bitmap.length; index++) {
       const word = this.#bitmap[index];
       if (word === undefined || word === 0) continue;
       return this.#direct.get(index * 32 + 31 - Math.clz32(word & -word));
     }
-    return other;
+    return undefined;
   }
 
-  /** The band whose oldest runnable entry is the oldest of all, if that waited too long. */
-  #overdueBand(nowMs: number): Band<T, O> | undefined {
+  /**
+   * Of the bands whose oldest runnable entry waited too long the one where it is oldest. Not the first band: that
+   * gets all the other turns, and while it has old entries itself nobody else would ever get one.
+   */
+  #overdueBand(nowMs: number, first: Band<T, O> | undefined): Band<T, O> | undefined {
     let overdue: Band<T, O> | undefined;
     let oldest = nowMs - this.#options.maxWaitMs;
     for (const band of [...this.#direct.values(), ...this.#otherHeap.live()]) {
+      if (band === first) continue;
       for (const ring of band.active) {
         if (ring.fifo.headArrival >= oldest) continue;
         oldest = ring.fifo.headArrival;
@@ -279,7 +289,7 @@ export class PriorityQueue<T, O = string> {
 }
 
 function isDirect(priority: number): boolean {
-  return priority >= 0 && priority < DIRECT_BANDS;
+  return priority >= 0 && priority < DIRECT_BANDS && Number.isInteger(priority);
 }
 
 function oldestRing<T, O>(band: Band<T, O>, first: Ring<T, O>): Ring<T, O> {

@@ -79,7 +79,7 @@ export class Scheduler implements FlowOwner {
 
   /** The pipeline's flow: sink of its driver. It is closed at first: jobs may come in, none goes out. */
   addFlow(definition: PipelineDefinition): Flow {
-    const flow = new Flow(definition, this, this.#budget.join());
+    const flow = new Flow(definition, this);
     this.#flows.add(flow);
     return flow;
   }
@@ -91,15 +91,14 @@ export class Scheduler implements FlowOwner {
    */
   removeFlow(flow: Flow): readonly Delivery[] {
     this.close(flow);
-    const waiting = this.withdraw(flow);
-    if (this.#flows.delete(flow)) this.#budget.leave();
-    this.#wakeStarved();
-    return waiting;
+    this.#flows.delete(flow);
+    return this.withdraw(flow);
   }
 
   /** From now on workers take the pipeline's jobs. */
   open(flow: Flow): void {
     flow.open = true;
+    if (!flow.storesLocally) this.#budget.join(flow.holding);
     this.#update(flow);
     this.#wake(flow);
   }
@@ -107,18 +106,19 @@ export class Scheduler implements FlowOwner {
   /** From now on no further job of the pipeline starts. */
   close(flow: Flow): void {
     flow.open = false;
+    this.#budget.leave(flow.holding);
     this.#update(flow);
+    this.#wakeStarved();
   }
 
   /** Takes the pipeline's waiting jobs out of the queues, e.g. to give them back to their broker. */
   withdraw(flow: Flow): readonly Delivery[] {
     const waiting = flow.lanes.flatMap(({ queue, lane }) => queue.jobs.clear(lane));
-    if (!flow.storesLocally) {
-      waiting.forEach(() => {
-        this.#budget.giveBack(flow.holding);
-      });
-      this.#wakeStarved();
-    }
+    if (flow.storesLocally) return waiting;
+    waiting.forEach(() => {
+      this.#budget.giveBack(flow.holding);
+    });
+    this.#wakeStarved();
     return waiting;
   }
 
@@ -178,15 +178,16 @@ export class Scheduler implements FlowOwner {
     const { queue, lane } = this.#laneFor(flow, delivery);
     if (!flow.storesLocally) this.#budget.take(flow.holding);
     queue.jobs.push(lane, priority, delivery, this.#clock.elapsedMs());
+    if (this.creditOf(flow) === 0) flow.starved = true;
     if (lane.runnable) this.#events.workAvailable(queue.pool);
   }
 
   creditOf(flow: Flow): number {
     if (flow.storesLocally) return Infinity;
     if (!flow.open || this.#stopped) return 0;
-    const { queued } = flow;
-    const prefetchRoom = flow.prefetch - queued - flow.running - flow.settling;
-    return Math.max(0, Math.min(prefetchRoom, this.#fetchAhead(flow) - queued, this.#budget.room(flow.holding)));
+    const unsettled = flow.queued + flow.running + flow.settling;
+    const limit = Math.min(flow.prefetch, flow.running + this.#fetchAhead(flow));
+    return Math.max(0, Math.min(limit - unsettled, this.#budget.room(flow.holding)));
   }
 
   #fetchAhead(flow: Flow): number {

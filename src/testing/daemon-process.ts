@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { RpcClient } from "./rpc-client.ts";
+import { RpcClient, type RpcTarget } from "./rpc-client.ts";
 
 /** How long anything that is waited for may take. */
 const PATIENCE_MS = 30_000;
@@ -21,14 +21,16 @@ export interface DaemonLogLine {
 
 export interface DaemonOptions {
   /**
-   * The file the daemon is started with, but for the sections `version`, `rpc` (a unix socket in a folder of its
-   * own) and `logs` (production), which are written in front of it. YAML.
+   * The file the daemon is started with, but for the sections `version`, `rpc` and `logs` (production), which are
+   * written in front of it. YAML.
    */
   readonly config: string;
   /** Added to the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Where its RPC listens: a unix socket in its folder (default), or a free port on the loopback interface. */
+  readonly transport?: "unix" | "tcp";
   /** Level of the log, default `debug`. */
-  readonly logLevel?: "debug" | "info" | "warn" | "error";
+  readonly logLevel?: "debug" | "info";
   /** Flags of Node, e.g. for a profile. */
   readonly nodeFlags?: readonly string[];
 }
@@ -39,15 +41,11 @@ export interface DaemonExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/**
- * The real daemon as a process of its own, for end-to-end tests and tools. It listens on a unix socket in a temporary
- * folder, which is removed with it.
- */
+/** The real daemon as a process of its own, for end-to-end tests and tools. Its temporary folder goes with it. */
 export class DaemonProcess {
   readonly child: ChildProcess;
   /** Temporary folder of this daemon, its working directory. */
   readonly directory: string;
-  readonly socketPath: string;
   /** Records of its log so far. */
   readonly log: DaemonLogLine[] = [];
   /** What it wrote that is no record of the log. */
@@ -58,11 +56,11 @@ export class DaemonProcess {
 
   private constructor(directory: string, options: DaemonOptions) {
     this.directory = directory;
-    this.socketPath = join(directory, "rpc.sock");
+    const listen = options.transport === "tcp" ? "tcp://127.0.0.1:0" : `unix://${join(directory, "rpc.sock")}`;
     const configPath = join(directory, ".rr.yaml");
     const head = [
       'version: "3"',
-      `rpc: { listen: ${JSON.stringify(`unix://${this.socketPath}`)} }`,
+      `rpc: { listen: ${JSON.stringify(listen)} }`,
       `logs: { mode: production, level: ${options.logLevel ?? "debug"}, output: [stdout] }`,
     ];
     writeFileSync(configPath, `${head.join("\n")}\n${options.config}\n`);
@@ -103,8 +101,15 @@ export class DaemonProcess {
     return this.child.pid ?? 0;
   }
 
+  /** Where its RPC listens, once it does. */
+  get rpcTarget(): RpcTarget {
+    const dsn = String(this.logged("the RPC server is listening")[0]?.["phpDsn"]);
+    const tcp = /^tcp:\/\/(.+):(\d+)$/.exec(dsn);
+    return tcp === null ? { path: dsn.replace("unix://", "") } : { host: tcp[1] ?? "", port: Number(tcp[2]) };
+  }
+
   connect(timeoutMs?: number): Promise<RpcClient> {
-    return RpcClient.connect({ path: this.socketPath }, timeoutMs);
+    return RpcClient.connect(this.rpcTarget, timeoutMs);
   }
 
   /** Records with this message. */

@@ -32,6 +32,8 @@ export interface DriverCapabilities {
   readonly nativeDeadLetter: boolean;
   /** A retry carries changed headers, so that `x-job-attempt` counts attempts. */
   readonly retryKeepsHeaders: boolean;
+  /** Most jobs of the pipeline that may run, or wait for their settlement, at once. Absent: no limit of the driver. */
+  readonly maxRunning?: number;
 }
 
 /** A snapshot, not a promise: brokers report counts approximately. `undefined` where a broker can not say. */

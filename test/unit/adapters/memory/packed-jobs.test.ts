@@ -70,6 +70,8 @@ describe("PackedJobs", () => {
     expect(packed.heldBytes).toBeLessThan(packed.bytes * 8 + (MAX_SPARSE_SLABS + 5) * SLAB_BYTES + 4 * MIB);
     expect(packed.heldBytes).toBeLessThan(25 * MIB);
     expect(survivors.map((handle) => packed.read(handle).id)).toEqual(survivors.map((_, at) => `j-${at * 500}`));
+    for (const handle of survivors) packed.remove(handle);
+    expect(packed.bytes).toBe(0);
   });
 
   test("a view of a job that was moved keeps its bytes", () => {

@@ -87,9 +87,15 @@ export class MemoryFailedStore implements FailedStore {
     return Promise.resolve(keys.filter((key) => this.#remove(key)).length);
   }
 
+  /** Says how many jobs are lost. */
   close(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
     this.#closed = true;
     this.#warn(Infinity);
+    const total = this.#entries.size;
+    if (total > 0) {
+      this.#log.warn({ total, hint: "set jobsd.failed_store.path to keep them" }, "failed store dropped its jobs");
+    }
     this.#entries.clear();
     this.#bytes = 0;
     return Promise.resolve();

@@ -185,6 +185,19 @@ describe("limits", () => {
 
     await failed.close();
 
-    expect(log.records.map(({ fields }) => fields["dropped"])).toEqual([1, 1]);
+    expect(log.records.slice(0, 2).map(({ fields }) => fields["dropped"])).toEqual([1, 1]);
+  });
+
+  test("close says once how many jobs are lost with the process", async () => {
+    const log = new FakeLogger();
+    const failed = store({}, log);
+    for (const key of ["a", "b"]) await failed.put(entry(key));
+
+    await failed.close();
+    await failed.close();
+
+    expect(log.records).toMatchObject([
+      { level: "warn", message: "failed store dropped its jobs", fields: { total: 2 } },
+    ]);
   });
 });

@@ -13,9 +13,9 @@ const writeError = (text: string): void => {
 // Bodies are loaded when their command runs: `version` and `help` need none of what `serve` needs.
 process.exitCode = await runCli(process.argv.slice(2), {
   program,
-  serve: async () => {
-    writeError("this build has no daemon yet\n");
-    return Promise.resolve(1);
+  serve: async (options) => {
+    const { serve } = await import("./infrastructure/cli/commands/serve-command.ts");
+    return serve(options, { writeOut });
   },
   check: async (options) => {
     const { checkConfig } = await import("./infrastructure/cli/commands/check-command.ts");

@@ -5,7 +5,7 @@ import type { Config } from "../../config/config.ts";
 import { type LoadedConfig, loadConfig } from "../../config/load-config.ts";
 import { formatProblem } from "../../config/problems.ts";
 import { resolveConfigPath } from "../../config/resolve-config-path.ts";
-import { createJobsd, type Jobsd } from "../../jobsd.ts";
+import { createJobsd } from "../../jobsd.ts";
 import { EXIT_CODES } from "../../lifecycle/exit-codes.ts";
 import { listenToSignals } from "../../lifecycle/signals.ts";
 import { Logs } from "../../logging/channels.ts";

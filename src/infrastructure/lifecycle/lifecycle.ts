@@ -3,9 +3,10 @@ import type { Logger } from "../../domain/ports/logger.ts";
 
 /**
  * Start order; stopping runs backwards. A worker may push jobs while it boots and while it finishes, so listeners
- * open before workers and close after them. README.md shows what happens in each phase.
+ * open before workers and close after them, and after the drivers, to answer until the end. ../README.md shows
+ * what happens in each phase.
  */
-export const PHASES = ["telemetry", "drivers", "listeners", "workers", "consumers"] as const;
+export const PHASES = ["telemetry", "listeners", "drivers", "workers", "consumers"] as const;
 
 export type Phase = (typeof PHASES)[number];
 

@@ -51,19 +51,19 @@ describe("the life cycle", () => {
     await lifecycle.start(NEVER);
     await lifecycle.stop(NEVER);
 
-    const names = ["logs", "drivers", "rpc", "http", "pool", "consumers"];
+    const names = ["logs", "rpc", "http", "drivers", "pool", "consumers"];
     const backwards = [...names].reverse();
     expect(calls).toEqual([...names.map((name) => `start ${name}`), ...backwards.map((name) => `stop ${name}`)]);
   });
 
   test("stops exactly what had started when a start fails", async () => {
     const calls: string[] = [];
-    const lifecycle = new Lifecycle(services(calls, { http: ["start"] }), new FakeLogger());
+    const lifecycle = new Lifecycle(services(calls, { drivers: ["start"] }), new FakeLogger());
 
-    await expect(lifecycle.start(NEVER)).rejects.toThrow("http can not start");
+    await expect(lifecycle.start(NEVER)).rejects.toThrow("drivers can not start");
     await lifecycle.stop(NEVER);
 
-    expect(calls.slice(4)).toEqual(["stop rpc", "stop drivers", "stop logs"]);
+    expect(calls.slice(4)).toEqual(["stop http", "stop rpc", "stop logs"]);
   });
 
   test("goes on when a stop fails, and logs which", async () => {

@@ -2,13 +2,15 @@ import type { CancelSignal } from "../../domain/cancel-signal.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
 
 /**
- * Start order; stopping runs backwards. A worker may push jobs while it boots and while it finishes, so listeners
- * open before workers and close after them, and after the drivers, to answer until the end. ../README.md shows
- * what happens in each phase.
+ * Start order. A worker may push jobs while it boots, so listeners open before workers; and they open after the
+ * drivers, so that every pipeline of the configuration exists when the first call comes.
  */
-export const PHASES = ["telemetry", "listeners", "drivers", "workers", "consumers"] as const;
+export const PHASES = ["telemetry", "drivers", "listeners", "workers", "consumers"] as const;
 
 export type Phase = (typeof PHASES)[number];
+
+/** Stop order: backwards, but for the listeners, which answer until the drivers are closed. */
+const STOP_ORDER: readonly Phase[] = ["consumers", "workers", "drivers", "listeners", "telemetry"];
 
 /** Something that runs as long as the daemon. */
 export interface Service {
@@ -19,7 +21,7 @@ export interface Service {
   stop(signal: CancelSignal): Promise<void>;
 }
 
-/** Starts services phase by phase and stops exactly those that started, backwards, whatever fails. */
+/** Starts services phase by phase and stops exactly those that started, whatever fails. */
 export class Lifecycle {
   readonly #services: readonly Service[];
   readonly #log: Logger;
@@ -60,7 +62,9 @@ export class Lifecycle {
 
   async #stopAll(signal: CancelSignal): Promise<void> {
     await this.#starting;
-    for (let service = this.#started.pop(); service !== undefined; service = this.#started.pop()) {
+    const started = this.#started.splice(0).reverse();
+    started.sort((a, b) => STOP_ORDER.indexOf(a.phase) - STOP_ORDER.indexOf(b.phase));
+    for (const service of started) {
       try {
         await service.stop(signal);
       } catch (error) {

@@ -44,26 +44,26 @@ function services(calls: string[], failing: Readonly<Record<string, readonly str
 }
 
 describe("the life cycle", () => {
-  test("starts phase by phase and stops backwards", async () => {
+  test("starts phase by phase, and stops backwards with the listeners after the drivers", async () => {
     const calls: string[] = [];
     const lifecycle = new Lifecycle(services(calls), new FakeLogger());
 
     await lifecycle.start(NEVER);
     await lifecycle.stop(NEVER);
 
-    const names = ["logs", "rpc", "http", "drivers", "pool", "consumers"];
-    const backwards = [...names].reverse();
-    expect(calls).toEqual([...names.map((name) => `start ${name}`), ...backwards.map((name) => `stop ${name}`)]);
+    const started = ["logs", "drivers", "rpc", "http", "pool", "consumers"];
+    const stopped = ["consumers", "pool", "drivers", "http", "rpc", "logs"];
+    expect(calls).toEqual([...started.map((name) => `start ${name}`), ...stopped.map((name) => `stop ${name}`)]);
   });
 
   test("stops exactly what had started when a start fails", async () => {
     const calls: string[] = [];
-    const lifecycle = new Lifecycle(services(calls, { drivers: ["start"] }), new FakeLogger());
+    const lifecycle = new Lifecycle(services(calls, { pool: ["start"] }), new FakeLogger());
 
-    await expect(lifecycle.start(NEVER)).rejects.toThrow("drivers can not start");
+    await expect(lifecycle.start(NEVER)).rejects.toThrow("pool can not start");
     await lifecycle.stop(NEVER);
 
-    expect(calls.slice(4)).toEqual(["stop http", "stop rpc", "stop logs"]);
+    expect(calls.slice(5)).toEqual(["stop drivers", "stop http", "stop rpc", "stop logs"]);
   });
 
   test("goes on when a stop fails, and logs which", async () => {

@@ -76,7 +76,10 @@ export class FakeLink implements WorkerLink {
 
   kill(): void {
     this.killed = true;
-    if (!this.immortal) queueMicrotask(() => { this.die({ signal: "SIGKILL" }); });
+    if (!this.immortal)
+      queueMicrotask(() => {
+        this.die({ signal: "SIGKILL" });
+      });
   }
 
   /** Answers as the PHP package does. */

@@ -4,11 +4,13 @@ import type { Clock, Timer } from "../../domain/ports/clock.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
 import type { Random } from "../../domain/ports/random.ts";
 import type { PoolStatus, WorkerPool, WorkerSnapshot, WorkerTask } from "../../domain/ports/worker-pool.ts";
+import { DegradedReport } from "./degraded-report.ts";
 import { ExecDeadlines } from "./exec-deadlines.ts";
 import { JobFrames } from "./job-frames.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import { type LeaveReason, PooledWorker, type WorkerOwner } from "./pooled-worker.ts";
 import { RespawnSchedule } from "./respawn-schedule.ts";
+import { TurnQueue } from "./turn-queue.ts";
 import { workerIdentity } from "./worker-environment.ts";
 import type { WorkerLauncher } from "./worker-link.ts";
 
@@ -33,8 +35,6 @@ type Phase =
 /** One of the places for workers. */
 type Place = "empty" | "starting" | PooledWorker;
 
-/** A pool without a worker says so that often at most. */
-const DEGRADED_LOG_MS = 30_000;
 /** A worker that ends before it has answered a job and before that age points to a broken script. */
 const EARLY_DEATH_MS = 60_000;
 
@@ -47,6 +47,8 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
   readonly #frames: JobFrames;
   readonly #schedule: RespawnSchedule;
   readonly #deadlines: ExecDeadlines<PooledWorker>;
+  readonly #report: DegradedReport;
+  readonly #resting: TurnQueue<PooledWorker>;
   readonly #places: Place[];
   /** Workers that can take a job, the one that has been free longest first. */
   readonly #free = new Set<PooledWorker>();
@@ -54,14 +56,9 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
   readonly #processes = new Set<PooledWorker>();
   /** Cancels starts under way. */
   readonly #starts = new AbortController();
-  /** Workers that have answered in this turn of the event loop, and in the one before. */
-  #answered: PooledWorker[] = [];
-  #resting: PooledWorker[] = [];
-  #turnComes = false;
   #phase: Phase = "new";
   #startCount = 0;
   #respawnTimer: Timer | undefined;
-  #degradedLoggedAtMs: number | undefined;
   #onFree: () => void = () => undefined;
   #onEmpty: (() => void)[] = [];
 
@@ -74,6 +71,10 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     this.#schedule = new RespawnSchedule(ports.random);
     this.#deadlines = new ExecDeadlines(ports.clock, (worker) => {
       worker.expire();
+    });
+    this.#report = new DegradedReport(name, ports.clock, this.#log);
+    this.#resting = new TurnQueue((workers) => {
+      this.#release(workers);
     });
     this.#places = new Array<Place>(options.numWorkers).fill("empty");
   }
@@ -170,10 +171,8 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
       worker.stop("stop");
       return;
     }
-    this.#answered.push(worker);
-    if (this.#turnComes) return;
-    this.#turnComes = true;
-    setImmediate(this.#turn);
+    this.#report.recovered();
+    this.#resting.add(worker);
   }
 
   left(worker: PooledWorker, reason: LeaveReason): void {
@@ -184,7 +183,7 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     const ageMs = this.#ports.clock.nowMs() - worker.createdAtMs;
     if (reason !== "timeout" && !worker.proven && ageMs < EARLY_DEATH_MS) {
       this.#schedule.failed(this.#ports.clock.elapsedMs());
-      this.#reportDegraded("the workers end before they have finished a job");
+      this.#reportIfDegraded("the workers end before they have finished a job");
     }
     this.#refill();
   }
@@ -194,22 +193,14 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     this.#tellIfEmpty();
   }
 
-  /** Workers that answered one whole turn ago, and sent nothing since, are free again. */
-  readonly #turn = (): void => {
-    const rested = this.#resting;
-    this.#resting = this.#answered;
-    this.#answered = rested;
-    let grown = false;
-    for (const worker of rested) {
-      if (this.#phase === "stopping" || !worker.rested()) continue;
-      this.#free.add(worker);
-      grown = true;
+  /** Workers that sent nothing in the turn after their answer are free again. */
+  #release(workers: readonly PooledWorker[]): void {
+    if (this.#phase === "stopping") return;
+    for (const worker of workers) {
+      if (worker.rested()) this.#free.add(worker);
     }
-    rested.length = 0;
-    this.#turnComes = this.#resting.length > 0;
-    if (this.#turnComes) setImmediate(this.#turn);
-    if (grown) this.#onFree();
-  };
+    this.#onFree();
+  }
 
   /** Starts workers for the empty places, as many as may be started now; comes back for the rest. */
   #refill(): void {
@@ -226,7 +217,10 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     const waitMs = this.#schedule.waitMs(nowMs);
     this.#respawnTimer?.cancel();
     this.#respawnTimer = undefined;
-    if (allowed === empty.length || waitMs === 0) return;
+    if (waitMs === 0) {
+      if (alive > 0) this.#report.recovered();
+      return;
+    }
     this.#respawnTimer = this.#ports.clock.startTimer(waitMs, () => {
       this.#refill();
     });
@@ -236,14 +230,13 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
   async #replace(slot: number): Promise<void> {
     try {
       await this.#startWorker(slot);
-      this.#reportRecovered();
     } catch (error) {
       if (this.#phase === "stopping") return;
       const nowMs = this.#ports.clock.elapsedMs();
       this.#schedule.failed(nowMs);
       const fields = { pool: this.name, slot, err: error, retryInMs: Math.ceil(this.#schedule.waitMs(nowMs)) };
       this.#log.warn(fields, "worker could not be started, it will be tried again");
-      this.#reportDegraded(messageOf(error));
+      this.#reportIfDegraded(messageOf(error));
     }
     this.#refill();
   }
@@ -277,6 +270,7 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
   #adopt(worker: PooledWorker): void {
     this.#processes.add(worker);
     if (this.#phase === "stopping") {
+      worker.attach();
       worker.abort();
       return;
     }
@@ -285,7 +279,8 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     this.#free.add(worker);
     const fields = { pid: worker.pid, pool: this.name, max_execs: 0, internal_event_name: "EventWorkerConstruct" };
     this.#log.debug(fields, "worker is allocated");
-    this.#onFree();
+    worker.attach();
+    if (this.#free.has(worker)) this.#onFree();
   }
 
   /** No more jobs and no more workers; the idle ones are asked to end. */
@@ -317,18 +312,8 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     for (const listener of listeners) listener();
   }
 
-  #reportDegraded(reason: string): void {
-    if (this.#phase !== "running" || !this.status().degraded) return;
-    const nowMs = this.#ports.clock.elapsedMs();
-    if (this.#degradedLoggedAtMs !== undefined && nowMs - this.#degradedLoggedAtMs < DEGRADED_LOG_MS) return;
-    this.#degradedLoggedAtMs = nowMs;
-    this.#log.error({ pool: this.name, reason }, "worker pool has no workers, its jobs wait until one can be started");
-  }
-
-  #reportRecovered(): void {
-    if (this.#degradedLoggedAtMs === undefined) return;
-    this.#degradedLoggedAtMs = undefined;
-    this.#log.info({ pool: this.name }, "worker pool has workers again");
+  #reportIfDegraded(reason: string): void {
+    if (this.#phase === "running" && this.status().degraded) this.#report.degraded(reason);
   }
 
   /** Awaits change the phase, which the compiler does not see. */

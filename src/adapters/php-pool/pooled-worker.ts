@@ -78,7 +78,11 @@ export class PooledWorker implements WorkerLinkListener {
     this.pid = link.pid;
     this.createdAtMs = link.createdAtMs;
     this.#state = moved(this.#state, "ready");
-    link.attach(this);
+  }
+
+  /** Begins to listen to the process, which may have ended already: the owner must know the worker by now. */
+  attach(): void {
+    this.#link.attach(this);
   }
 
   get state(): WorkerStateName {

@@ -76,6 +76,7 @@ export class WorkerProcess implements WorkerLink {
 
   attach(listener: WorkerLinkListener): void {
     this.#listener = listener;
+    if (this.#exit !== undefined) listener.exited();
     if (this.#gone !== undefined) listener.gone(this.#gone);
   }
 

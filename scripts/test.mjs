@@ -1,43 +1,13 @@
 // npm test: provides what the tests need, builds, runs Jest, and ends with one line of totals.
 //
 // Works on a bare clone with nothing but Node: uses built-in modules only. Further arguments go to Jest.
-import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const root = fileURLToPath(new URL("..", import.meta.url));
-const stampFile = join(root, "node_modules", ".jobsd-lock");
+import { build, installDependencies, root, run, works } from "./lib/prepare.mjs";
 
 function say(text) {
   console.log(`[test] ${text}`);
-}
-
-/** Runs a command in the clone, its output shown. True if it succeeded. */
-function run(command, args, options = {}) {
-  return spawnSync(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"], ...options }).status === 0;
-}
-
-function works(command, args) {
-  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
-}
-
-function lockHash() {
-  return createHash("sha256")
-    .update(readFileSync(join(root, "package-lock.json")))
-    .digest("hex");
-}
-
-/** Dependencies as the lockfile says; installed again only after the lockfile changed. */
-function installDependencies() {
-  const modules = join(root, "node_modules");
-  if (existsSync(modules) && lstatSync(modules).isSymbolicLink()) return say("node_modules is a link, left as it is");
-  if (existsSync(stampFile) && readFileSync(stampFile, "utf8") === lockHash()) return;
-  say("installing dependencies (npm ci --ignore-scripts)");
-  if (!run("npm", ["ci", "--ignore-scripts"])) fail("dependencies could not be installed");
-  writeFileSync(stampFile, lockHash());
 }
 
 /** PHP, if there is any or we may install it. */
@@ -89,10 +59,9 @@ function runJest(args) {
   }
 }
 
-installDependencies();
+if (!installDependencies(say)) fail("dependencies could not be installed");
 const skippedSuites = providePhp() ? [] : phpSuites();
-say("building");
-if (!run(process.execPath, [join(root, "scripts", "build.mjs")])) fail("the build failed");
+if (!build(say)) fail("the build failed");
 const ignored = skippedSuites.map((path) => `--testPathIgnorePatterns=${basename(path).replaceAll(".", "\\.")}$`);
 const totals = runJest([...ignored, ...process.argv.slice(2)]);
 for (const path of skippedSuites) say(`skipped, there is no php: ${path}`);

@@ -14,7 +14,10 @@ const BATCH = Buffer.from("jobs.PushBatch");
 const PAYLOAD = Buffer.alloc(64, "x");
 
 /** A pipeline nobody consumes: what is pushed stays. */
-const CONFIG = "jobs: { pipelines: { bench: { driver: memory } } }\nserver: { command: [node, -e, ''] }";
+const CONFIG = [
+  `server: { command: ${JSON.stringify([process.execPath, fileURLToPath(new URL("./idle-worker.js", import.meta.url))])} }`,
+  "jobs: { pool: { num_workers: 1 }, pipelines: { bench: { driver: memory } } }",
+].join("\n");
 
 function job(n: number): JobToPush {
   const id = `00000000-0000-4000-8000-${n.toString().padStart(12, "0")}`;

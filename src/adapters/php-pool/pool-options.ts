@@ -1,6 +1,6 @@
 /** How a pool runs its workers. All limits are set; `PhpWorkerPool` knows no defaults. */
 export interface PoolOptions {
-  /** Program and arguments, see `toArgv`. */
+  /** Program and arguments, one or more. */
   readonly command: readonly string[];
   /** Environment of the workers, see `workerEnvironment`; the pool adds RR_POOL and RR_WORKER_ID. */
   readonly env: Readonly<Record<string, string>>;

@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import * as z from "zod";
+import { splitWords } from "../command-words.ts";
 import { readBytes, readDurationMs, Unreadable } from "../durations.ts";
 
 /** What the loader has to know about a key besides how its value is read. */
@@ -119,16 +121,24 @@ export function textList(fallback: readonly string[]): z.ZodType<readonly string
 }
 
 /**
- * A command and its arguments. A list is taken as it is. A text is split at spaces, without any quoting; at commas
- * if it has no space, or was given by `-o` (`-o server.command=php,worker.php`).
+ * A command and its arguments. A list of two or more is taken as it is, a list of one if that file exists. A text is
+ * split into words; at commas if it has no space, or was given by `-o` (`-o server.command=php,worker.php`).
  */
 export function command(): z.ZodType<readonly string[]> {
+  const split = (line: string): readonly string[] | Unreadable => {
+    const words = splitWords(line);
+    if (words === undefined) return new Unreadable(`a quote is not closed in ${shown(line)}`);
+    const [only] = words;
+    return words.length === 1 && only === line.trim() ? only.split(",").filter((word) => word !== "") : words;
+  };
   const read = (value: unknown): readonly string[] | Unreadable => {
-    if (Array.isArray(value)) return readTexts(value);
-    const line = readText(value);
-    if (line instanceof Unreadable) return line;
-    const words = line.trim().split(/\s+/);
-    return (words.length === 1 ? line.trim().split(",") : words).filter((word) => word !== "");
+    if (!Array.isArray(value)) {
+      const line = readText(value);
+      return line instanceof Unreadable ? line : split(line);
+    }
+    const words = readTexts(value);
+    const [only] = words instanceof Unreadable ? [] : words;
+    return only === undefined || value.length > 1 || existsSync(only) ? words : split(only);
   };
   return leaf([], read, { commaList: true });
 }

@@ -105,8 +105,22 @@ describe("a configuration that can be used", () => {
     ["php  -d a=b,c   w.php", ["php", "-d", "a=b,c", "w.php"]],
     ["/usr/bin/php,/app/w.php", ["/usr/bin/php", "/app/w.php"]],
     ['["php", "a b.php", 5]', ["php", "a b.php", "5"]],
+    ['["php worker.php"]', ["php", "worker.php"]],
+    [`'php "my worker.php"'`, ["php", "my worker.php"]],
   ])("splits the command %s", (command, expected) => {
     expect(load(`version: "3"\nserver:\n  command: ${command}\n`).config.server.command).toEqual(expected);
+  });
+
+  test("takes a list of one as it is if that file exists", () => {
+    const script = import.meta.filename;
+
+    expect(load(`version: "3"\nserver:\n  command: [${JSON.stringify(script)}]\n`).config.server.command).toEqual([
+      script,
+    ]);
+  });
+
+  test("refuses a quote that is not closed", () => {
+    expect(() => load(`version: "3"\nserver: {command: "php 'worker.php"}\n`)).toThrow("a quote is not closed");
   });
 
   test("prefers the command of the pool", () => {

@@ -1,6 +1,7 @@
 import { expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { type Lane, type LaneOrder, PriorityQueue, type Taken } from "../../src/domain/priority-queue.ts";
+import type { Lane } from "../../src/domain/lane.ts";
+import { type LaneOrder, PriorityQueue, type Taken } from "../../src/domain/priority-queue.ts";
 
 const WEIGHTS = [1, 1, 3, 10];
 const LANES = WEIGHTS.map((_, lane) => lane);

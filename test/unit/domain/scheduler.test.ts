@@ -443,6 +443,21 @@ describe("credit", () => {
     expect(second.credit).toBe(4);
   });
 
+  test("that another pipeline's return set free is announced: what that one holds is its own reserve again", () => {
+    const world = new World(ONE_POOL, 30);
+    const { flow: returning } = world.flow();
+    const { flow: waiting, driver } = world.flow();
+    world.flow();
+    world.deliver(returning, 13);
+    world.scheduler.close(returning);
+    world.deliver(waiting, waiting.credit);
+
+    world.scheduler.open(returning);
+
+    expect(driver.wakeUps).toBe(1);
+    expect(waiting.credit).toBeGreaterThan(0);
+  });
+
   test("comes back from the waiting jobs of a pipeline that is paused and withdrawn", () => {
     const world = new World(ONE_POOL, 8);
     const { flow: first } = world.flow();

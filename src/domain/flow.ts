@@ -1,8 +1,9 @@
 import type { Delivery } from "./delivery.ts";
 import type { Holding } from "./hold-budget.ts";
+import type { Lane } from "./lane.ts";
 import type { DeliverySink, Driver } from "./ports/driver.ts";
 import type { PipelineDefinition } from "./pipeline.ts";
-import type { Lane, PriorityQueue } from "./priority-queue.ts";
+import type { PriorityQueue } from "./priority-queue.ts";
 
 /** Answered jobs of one pipeline whose settlement is still under way; above, it gets no workers. */
 const MAX_SETTLING = 1000;

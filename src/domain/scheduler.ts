@@ -100,7 +100,8 @@ export class Scheduler implements FlowOwner {
     flow.open = true;
     if (!flow.storesLocally) this.#budget.join(flow.holding);
     this.#update(flow);
-    this.#wake(flow);
+    // Not only this one: what it held while it was closed may now be its own reserve instead of common room.
+    this.#wakeStarved();
   }
 
   /** From now on no further job of the pipeline starts. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
-import { type Lane, type LaneOrder, PriorityQueue, type Taken } from "../../../src/domain/priority-queue.ts";
+import type { Lane } from "../../../src/domain/lane.ts";
+import { type LaneOrder, PriorityQueue, type Taken } from "../../../src/domain/priority-queue.ts";
 
 type Queue = PriorityQueue<number>;
 

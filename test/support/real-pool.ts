@@ -9,7 +9,7 @@ import type { JobFields } from "../../src/domain/job.ts";
 import type { Clock, Timer } from "../../src/domain/ports/clock.ts";
 import type { WorkerTask } from "../../src/domain/ports/worker-pool.ts";
 import { FakeLogger } from "../../src/testing/fake-logger.ts";
-import { repositoryFile } from "./php.ts";
+import { repositoryFile } from "./repository.ts";
 import { aTask, type RecordedTask } from "./worker-tasks.ts";
 
 /** Longest wait for a fact; generous, since machines are slow sometimes. */

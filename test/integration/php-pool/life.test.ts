@@ -1,7 +1,8 @@
 import { copyFileSync, cpSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
-import { describeWithPhp, repositoryFile } from "../../support/php.ts";
+import { describeWithPhp } from "../../support/php.ts";
+import { repositoryFile } from "../../support/repository.ts";
 import { isAlive, RealPool, within } from "../../support/real-pool.ts";
 
 const soon = (): AbortSignal => AbortSignal.timeout(15_000);

@@ -57,7 +57,7 @@ describeWithPhp("many jobs with all kinds of trouble", () => {
     );
     expect(world.pool.status()).toMatchObject({ size: 4, ready: 4 });
     await world.until(() => openFiles() <= filesBefore, "all files to be closed");
-  }, 120_000);
+  });
 });
 
 /** Results a job may get; a worker may have been on its way out when any job was written to it. */

@@ -33,6 +33,8 @@ export class Fifo<T> {
   #headIndex = 0;
   #tailIndex = 0;
   #stored = 0;
+  /** An empty block of full size: a queue that keeps its length allocates nothing. */
+  #spare: Block<T> | undefined;
   /** Sorted by arrival; all of them arrived before the first stored entry. */
   readonly #returned: ReturnedItem<T>[] = [];
 
@@ -49,7 +51,8 @@ export class Fifo<T> {
 
   push(item: T, arrival: number): void {
     if (this.#tailIndex === this.#tail.size) {
-      const block = new Block<T>(BLOCK_SIZE);
+      const block = this.#spare ?? new Block<T>(BLOCK_SIZE);
+      this.#spare = undefined;
       this.#tail.next = block;
       this.#tail = block;
       this.#tailIndex = 0;
@@ -61,8 +64,7 @@ export class Fifo<T> {
   }
 
   shift(): T | undefined {
-    const returned = this.#returned.shift();
-    if (returned !== undefined) return returned.item;
+    if (this.#returned.length > 0) return this.#returned.shift()?.item;
     if (this.#stored === 0) return undefined;
     const item = this.#head.items[this.#headIndex];
     this.#head.items[this.#headIndex] = undefined;
@@ -81,7 +83,11 @@ export class Fifo<T> {
 
   /** The last block has none behind it: it is used again from its beginning. */
   #nextHead(): void {
-    this.#head = this.#head.next ?? this.#head;
+    const done = this.#head;
     this.#headIndex = 0;
+    if (done.next === undefined) return;
+    this.#head = done.next;
+    done.next = undefined;
+    if (done.size === BLOCK_SIZE) this.#spare = done;
   }
 }

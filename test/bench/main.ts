@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { drain } from "./drain-bench.ts";
 import { type Figure, table } from "./figures.ts";
 import { pipelinedPush, pushBatch, singlePush } from "./push-bench.ts";
+import { queueCost } from "./queue-bench.ts";
 
 /*
  * npm run bench [name…] [-- --short]
@@ -13,13 +14,18 @@ import { pipelinedPush, pushBatch, singlePush } from "./push-bench.ts";
 interface Bench {
   readonly name: string;
   readonly needsPhp: boolean;
-  run(short: boolean): Promise<readonly Figure[]>;
+  run(short: boolean): Promise<readonly Figure[]> | readonly Figure[];
 }
 
 const BENCHES: readonly Bench[] = [
   { name: "drain", needsPhp: true, run: (short) => (short ? drain(1, 4000) : drain(5, 100_000)) },
   { name: "push", needsPhp: false, run: (short) => (short ? singlePush(1, 500) : singlePush(7, 5000)) },
   { name: "pipelined", needsPhp: false, run: (short) => (short ? pipelinedPush(1, 500) : pipelinedPush(7, 10_000)) },
+  {
+    name: "queue",
+    needsPhp: false,
+    run: (short) => (short ? queueCost(1, [10_000], 10_000) : queueCost(5, [1_000_000, 10_000_000], 2_000_000)),
+  },
   { name: "batch", needsPhp: false, run: (short) => (short ? pushBatch(1, 10) : pushBatch(7, 100)) },
 ];
 

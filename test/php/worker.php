@@ -33,6 +33,8 @@ match ($boot) {
     'sleep' => sleep((int) $bootArgument),
     'no-answer' => stream_get_contents(STDIN),
     'no-control' => fwrite(STDOUT, (new Frame(0, [0], '{}'))->pack()),
+    'control' => fwrite(STDOUT, (new Frame(Frame::CONTROL, [], $bootArgument))->pack()),
+    'behind' => fwrite(STDOUT, (new Frame(Frame::CONTROL, [], '{"pid":1}'))->pack() . 'and more'),
     'environment' => note(['environment' => getenv()]),
     'ignore-term' => [pcntl_signal(SIGTERM, SIG_IGN), note(['ignoring' => true]), sleep(600)],
     default => null,

@@ -166,7 +166,7 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
 
   answered(worker: PooledWorker): void {
     this.#deadlines.clear(worker);
-    this.#schedule.finishedJob();
+    if (worker.proven) this.#schedule.finishedJob();
     if (this.#phase === "stopping") {
       worker.stop("stop");
       return;

@@ -16,7 +16,10 @@ describeWithPhp("a daemon that is killed", () => {
     const program = join(folder, "daemon.mjs");
     bundle("test/support/pool-daemon.ts", program);
     const options = JSON.stringify({ numWorkers: 2, command: PHP_WORKER });
-    const daemon = spawn(process.execPath, [program, options], { stdio: ["ignore", "pipe", "inherit"] });
+    const daemon = spawn(process.execPath, [program, options], {
+      stdio: ["ignore", "pipe", "inherit"],
+      env: { ...process.env, TMPDIR: folder },
+    });
     try {
       const [line] = (await within(once(createInterface(daemon.stdout), "line"), "the pids")) as [string];
       const pids = JSON.parse(line) as number[];

@@ -1,4 +1,5 @@
-import { copyFileSync, cpSync, renameSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "@jest/globals";
 import { describeWithPhp } from "../../support/php.ts";
@@ -7,41 +8,47 @@ import { isAlive, RealPool, within } from "../../support/real-pool.ts";
 
 const soon = (): AbortSignal => AbortSignal.timeout(15_000);
 
-/** A pool on a copy of the worker script that a test may break. */
-async function onCopiedScript(numWorkers: number): Promise<{ readonly world: RealPool; readonly script: string }> {
-  const files = new RealPool();
-  const script = join(files.folder, "worker.php");
-  copyFileSync(repositoryFile("test/php/worker.php"), script);
-  copyFileSync(repositoryFile("test/php/Goridge.php"), join(files.folder, "Goridge.php"));
-  const world = await RealPool.started({ numWorkers, command: ["php", script] });
-  cpSync(files.folder, world.folder, { recursive: true });
-  return { world, script };
+/** A copy of the worker script that a test may break. */
+class CopiedScript implements Disposable {
+  readonly #folder = mkdtempSync(join(tmpdir(), "jobsd-script-"));
+  readonly path = join(this.#folder, "worker.php");
+
+  constructor() {
+    copyFileSync(repositoryFile("test/php/worker.php"), this.path);
+    copyFileSync(repositoryFile("test/php/Goridge.php"), join(this.#folder, "Goridge.php"));
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
 }
 
 describeWithPhp("replacing PHP workers", () => {
   test("[POOL-56] a pool whose script is gone for a while comes back to its full size", async () => {
-    const { world, script } = await onCopiedScript(2);
-    await using cleaned = world;
-    const before = cleaned.pids;
+    using copy = new CopiedScript();
+    const script = copy.path;
+    await using world = await RealPool.started({ numWorkers: 2, command: ["php", script] });
+    const before = world.pids;
     renameSync(script, `${script}.away`);
 
     for (const pid of before) process.kill(pid, "SIGKILL");
-    await cleaned.logged("worker pool has no workers, its jobs wait until one can be started");
+    await world.logged("worker pool has no workers, its jobs wait until one can be started");
     const failures = (): number =>
-      cleaned.log.messages("warn").filter((text) => text.startsWith("worker could not")).length;
-    await cleaned.until(() => failures() >= 3, "three vain attempts");
-    expect(cleaned.pool.status()).toMatchObject({ size: 2, ready: 0, starting: 2, degraded: true });
+      world.log.messages("warn").filter((text) => text.startsWith("worker could not")).length;
+    await world.until(() => failures() >= 3, "three vain attempts");
+    expect(world.pool.status()).toMatchObject({ size: 2, ready: 0, starting: 2, degraded: true });
     renameSync(`${script}.away`, script);
-    await cleaned.until(() => cleaned.pool.free === 2, "two new workers");
+    await world.until(() => world.pool.free === 2, "two new workers");
 
-    expect(cleaned.pool.status()).toMatchObject({ ready: 2, degraded: false });
-    expect(await cleaned.run("ack")).toEqual({ t: "ack" });
+    expect(world.pool.status()).toMatchObject({ ready: 2, degraded: false });
+    expect(await world.run("ack")).toEqual({ t: "ack" });
   });
 
   test("[POOL-57] a script that ends right after the handshake is started ever more slowly", async () => {
-    const { world, script } = await onCopiedScript(1);
-    await using cleaned = world;
-    const [pid = 0] = cleaned.pids;
+    using copy = new CopiedScript();
+    const script = copy.path;
+    await using world = await RealPool.started({ numWorkers: 1, command: ["php", script] });
+    const [pid = 0] = world.pids;
     renameSync(script, `${script}.good`);
     writeFileSync(
       script,
@@ -51,15 +58,15 @@ describeWithPhp("replacing PHP workers", () => {
     const startMs = performance.now();
     process.kill(pid, "SIGKILL");
     const deaths = (): number =>
-      cleaned.log.messages("warn").filter((text) => text === "worker will be restarted").length;
-    await cleaned.until(() => deaths() >= 5, "five deaths");
+      world.log.messages("warn").filter((text) => text === "worker will be restarted").length;
+    await world.until(() => deaths() >= 5, "five deaths");
     const tookMs = performance.now() - startMs;
     renameSync(`${script}.good`, script);
 
     // 100 + 200 + 400 + 800 ms lie between the first and the fifth.
     expect(tookMs).toBeGreaterThan(1400);
-    await cleaned.until(() => cleaned.pool.free === 1, "a worker that works");
-    expect(await cleaned.run("ack")).toEqual({ t: "ack" });
+    await world.until(() => world.pool.free === 1, "a worker that works");
+    expect(await world.run("ack")).toEqual({ t: "ack" });
   });
 });
 

@@ -115,6 +115,16 @@ describeWithPhp("starting PHP workers", () => {
     expect(error.message).toContain("unexpected response, header is missing, no CONTROL flag");
   });
 
+  test.each([
+    ["control:hello", /unexpected answer to the handshake, not JSON: "hello"/],
+    ["control:[]", /unexpected answer to the handshake, no pid: "\[\]"/],
+    ["behind", /wrote to stdout (before|behind) the handshake: "and more/],
+  ])("an answer to the handshake that is none (%s) fails the start", async (boot, text) => {
+    const error = await broken(boot);
+
+    expect(error.message).toMatch(text);
+  });
+
   test("[POOL-11] a worker gets the environment of the pool, its pool's name and its place", async () => {
     const env = { RR_RPC: "tcp://127.0.0.1:6001", RR_VERSION: "2025.1.15", APP_KEY: "a$b €" };
     await using world = await RealPool.started({ numWorkers: 2, env }, "environment");

@@ -4,7 +4,7 @@ import { FrameReader } from "../../src/adapters/goridge/frame-reader.ts";
 import { JobFrames } from "../../src/adapters/php-pool/job-frames.ts";
 import { readAnswer } from "../../src/adapters/php-pool/job-response.ts";
 import { StderrLines } from "../../src/adapters/php-pool/stderr-lines.ts";
-import { toArgv } from "../../src/adapters/php-pool/worker-command.ts";
+import { splitWords } from "../../src/infrastructure/config/command-words.ts";
 import { toHeaders } from "../../src/domain/job-headers.ts";
 import { FakeRelay } from "../support/fake-workers.ts";
 import { aTask } from "../support/worker-tasks.ts";
@@ -92,7 +92,7 @@ describe("what goes to workers and comes from them", () => {
 
     fc.assert(
       fc.property(fc.array(word, { minLength: 1 }), fc.constantFrom(" ", "\t", "  \n "), (words, space) => {
-        expect(toArgv("server.command", words.join(space), () => false)).toEqual(words);
+        expect(splitWords(words.join(space))).toEqual(words);
       }),
     );
   });

@@ -10,6 +10,8 @@ export class Dispatcher {
   readonly #scheduler: Scheduler;
   readonly #executeJob: ExecuteJob;
   readonly #log: Logger;
+  /** Pools whose workers are being given jobs right now. */
+  readonly #filling = new Set<WorkerPool>();
 
   constructor(pools: readonly WorkerPool[], scheduler: Scheduler, executeJob: ExecuteJob, log: Logger) {
     this.#pools = new Map(pools.map((pool) => [pool.name, pool]));
@@ -38,10 +40,21 @@ export class Dispatcher {
   }
 
   #fill(pool: WorkerPool): void {
-    while (pool.free > 0) {
-      const ticket = this.#scheduler.take(pool.name);
-      if (ticket === undefined) return;
-      this.#executeJob.start(ticket, pool);
+    // What happens on the way may call back here; the loop goes on anyway.
+    if (this.#filling.has(pool)) return;
+    this.#filling.add(pool);
+    try {
+      while (pool.free > 0 || pool.spare) {
+        const ticket = this.#scheduler.take(pool.name);
+        if (ticket === undefined) return;
+        if (pool.free === 0 && !pool.accepts(ticket.taken.item.job)) {
+          this.#scheduler.putBack(ticket);
+          return;
+        }
+        this.#executeJob.start(ticket, pool);
+      }
+    } finally {
+      this.#filling.delete(pool);
     }
   }
 

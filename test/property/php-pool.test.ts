@@ -22,9 +22,10 @@ describe("what goes to workers and comes from them", () => {
     fc.assert(
       fc.property(job, headers, drivers, fc.option(text, { nil: undefined }), (fields, entries, driver, queue) => {
         const relay = new FakeRelay();
-        expect(
-          frames.send(aTask({ ...fields, headers: toHeaders(entries) }, { driver, queue }), relay),
-        ).toBeUndefined();
+        expect(frames.queue(aTask({ ...fields, headers: toHeaders(entries) }, { driver, queue }), relay, false).t).toBe(
+          "queued",
+        );
+        frames.flush();
 
         const reader = new FrameReader({ maxPayloadBytes: 1_000_000 });
         reader.push(relay.sent[0] ?? Buffer.alloc(0));

@@ -30,6 +30,7 @@ function poolOptions({ jobs, rpc, server }: Config, rpcServer: RpcServer): PoolO
     allocateTimeoutMs,
     destroyTimeoutMs,
     execTtlMs,
+    pipelining: { maxDepth: 8, windowMs: 2, fence: true },
     maxFrameBytes: rpc.maxFrameBytes,
     // Asked for with each start of a worker: the port of the RPC may be known only then.
     get env() {

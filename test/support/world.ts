@@ -51,6 +51,8 @@ export interface WorldOptions {
   /** `jobs.consume` */
   readonly consume?: readonly string[];
   readonly tracing?: boolean;
+  /** Whether records for those who debug are dropped. */
+  readonly quiet?: boolean;
   readonly scheduler?: Partial<SchedulerOptions>;
   /** Of the drivers of kind `fake`. */
   readonly driver?: FakeDriverOptions;
@@ -63,10 +65,21 @@ export interface PipelineFields extends Partial<Omit<PipelineDefinition, "policy
   readonly options?: Readonly<Record<string, unknown>>;
 }
 
+/** Would drop what is for those who debug. */
+class QuietLogger extends FakeLogger {
+  override enabled(level: LogLevel = "info"): boolean {
+    return level !== "debug";
+  }
+
+  override channel(): this {
+    return this;
+  }
+}
+
 /** The application with the memory driver and drivers the test plays, wired as the daemon wires it. */
 export class World {
   readonly clock = new FakeClock();
-  readonly log = new FakeLogger();
+  readonly log: FakeLogger;
   readonly metrics = new FakeMetrics();
   readonly random = new FakeRandom();
   readonly ids = new FakeIdGenerator();
@@ -98,6 +111,7 @@ export class World {
   constructor(options: WorldOptions = {}) {
     const { workers = 1, timeoutMs = 60_000, parallelism = 10, consume = [], tracing = false } = options;
     const { clock, metrics, random, ids, store, registry, drain, actors } = this;
+    this.log = options.quiet === true ? new QuietLogger() : new FakeLogger();
     const log = this.log.channel("jobs");
     this.tracer = new FakeTracer(tracing);
     this.pool = new FakePool(workers);

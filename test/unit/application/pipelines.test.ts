@@ -1,0 +1,429 @@
+import { describe, expect, test } from "@jest/globals";
+import { DriverUnavailableError, InvalidPipelineError } from "../../../src/domain/errors.ts";
+import { ACKED } from "../../../src/domain/job-result.ts";
+import { aJob } from "../../../src/testing/a-job.ts";
+import { FakeDriverFactory } from "../../../src/testing/fake-driver-factory.ts";
+import { aBrokerWorld, aWorld, definitionOf, World } from "../../support/world.ts";
+
+const DOWN = new DriverUnavailableError("fake");
+
+describe("BootPipelines", () => {
+  test("builds every pipeline so that it takes pushes, and starts only those that are to consume", async () => {
+    const world = new World();
+    const failures = await world.boot.build([definitionOf({ name: "a" }), definitionOf({ name: "b" })]);
+    world.dispatcher.start();
+    await world.pushed({ pipeline: "a", id: "a" });
+    await world.pushed({ pipeline: "b", id: "b" });
+
+    await world.boot.consume(["b"]);
+
+    expect(failures).toEqual([]);
+    expect(world.pool.started).toEqual(["b"]);
+    expect(world.log.records).toContainEqual({
+      channel: "memory",
+      level: "debug",
+      message: "pipeline was started",
+      fields: { driver: "memory", pipeline: "b", elapsed: 0 },
+    });
+    expect(world.log.messages("debug")).toEqual(expect.arrayContaining(["initializing driver", "driver ready"]));
+  });
+
+  test("tries all pipelines and reports those that failed, in the order of the configuration", async () => {
+    const world = new World({ parallelism: 1 });
+    const definitions = [
+      definitionOf({ name: "a", driver: "zzz" }),
+      definitionOf({ name: "b" }),
+      definitionOf({ name: "c", options: { prefetch: "many" } }),
+      definitionOf({ name: "d", pool: "fast" }),
+      definitionOf({ name: "e", policy: { deadLetter: "e" } }),
+    ];
+
+    const failures = await world.boot.build(definitions);
+
+    expect(failures.map(({ pipeline }) => pipeline)).toEqual(["a", "c", "d", "e"]);
+    expect(failures.map(({ error }) => (error as Error).message)).toEqual([
+      "no constructor registered for driver: zzz, pipeline: a (known drivers: fake, memory)",
+      'option prefetch: expected an integer, got "many"',
+      'option pool: there is no worker pool named "fast"',
+      'option policy.dead_letter: "e" is the pipeline itself, where its dead letters would run again; name another one',
+    ]);
+    expect(world.list.execute()).toEqual(["b"]);
+    expect(world.log.messages("error")).toEqual(["failed to initialize driver"]);
+  });
+
+  test("builds no more pipelines at once than the configuration allows", async () => {
+    const world = new World({ parallelism: 2 });
+    world.fakes.faults.hold("create");
+
+    const built = world.boot.build(["a", "b", "c"].map((name) => definitionOf({ name, driver: "fake" })));
+    await world.settle();
+    const atOnce = world.fakes.faults.held.length;
+    world.fakes.faults.letGo("create");
+    await built;
+
+    expect(atOnce).toBe(2);
+    expect(world.list.execute()).toEqual(["a", "b", "c"]);
+  });
+
+  test("warns of options nobody knows", async () => {
+    const world = new World();
+
+    await world.boot.build([definitionOf({ options: { prefetch: 1, pipeline_size: 5, config: { max_job: 1 } } })]);
+
+    expect(world.logged("warn", "unknown pipeline option is ignored")).toEqual([
+      {
+        pipeline: "mails",
+        driver: "memory",
+        option: "pipeline_size",
+        hint: "known options of memory: driver, max_bytes, max_jobs, name, policy, pool, prefetch, priority",
+      },
+      expect.objectContaining({ option: "max_job" }),
+    ]);
+  });
+
+  test("says which name of the consume list nobody defined, and starts one named twice once", async () => {
+    const world = await aBrokerWorld();
+    await world.pause.execute(["mails"]);
+
+    await world.boot.consume(["later", "mails", "MAILS"]);
+
+    const message = "pipeline to consume is not configured, it starts when it is declared";
+    expect(world.logged("warn", message)).toEqual([{ pipeline: "later" }]);
+    expect(world.driver().calls).toEqual(["resume", "pause", "resume"]);
+  });
+
+  test("leaves a pipeline alone that a worker started over RPC before", async () => {
+    const world = await aBrokerWorld();
+
+    await world.boot.consume(["mails"]);
+
+    expect(world.driver().calls).toEqual(["resume"]);
+  });
+
+  test("fails if a driver can not consume", async () => {
+    const world = new World();
+    await world.boot.build([definitionOf({ driver: "fake" })]);
+    world.driver().faults.failNext("resume", DOWN);
+
+    await expect(world.boot.consume(["mails"])).rejects.toBe(DOWN);
+
+    expect(world.registry.get("mails").state).toBe("paused");
+  });
+});
+
+describe("PausePipelines and ResumePipelines", () => {
+  test("[JC-18] neither is done twice, and an unknown name stops the call before anything is done", async () => {
+    const world = await aWorld([{ name: "a" }]);
+
+    await expect(world.pause.execute(["a", "missing"])).rejects.toThrow("no such pipeline, requested: missing");
+    const untouched = world.registry.get("a").state;
+    await world.pause.execute(["a"]);
+    await expect(world.pause.execute(["a"])).rejects.toThrow("no active listeners, nothing to pause");
+    await expect(world.resume.execute(["a", "missing"])).rejects.toThrow("no such pipeline, requested: missing");
+    const stillPaused = world.registry.get("a").state;
+    await world.resume.execute(["a"]);
+    await expect(world.resume.execute(["a"])).rejects.toThrow("memory listener is already in the active state");
+
+    expect([untouched, stillPaused]).toEqual(["consuming", "paused"]);
+    expect(world.log.messages("debug")).toEqual(
+      expect.arrayContaining(["pipeline was started", "pipeline was paused", "pipeline was resumed"]),
+    );
+  });
+
+  test("stop at the first failure; what was done before stays done", async () => {
+    const world = await aWorld(["a", "b", "c"].map((name) => ({ name, driver: "fake" })));
+    await world.pause.execute(["b"]);
+
+    await expect(world.pause.execute(["A", "b", "c"])).rejects.toThrow("nothing to pause");
+
+    expect(["a", "b", "c"].map((name) => world.registry.get(name).state)).toEqual(["paused", "paused", "consuming"]);
+  });
+
+  test("[JC-19] a pause returns while a job runs, starts no other, and the resume keeps the order", async () => {
+    const world = await aWorld([{ options: { prefetch: 1 } }], { workers: 3 });
+    for (const id of ["long", "1", "2", "3", "4", "5"]) await world.pushed({ id });
+
+    await world.pause.execute(["mails"]);
+    world.pool.answer("long", ACKED);
+    await world.clock.advanceAsync(10_000);
+    const whilePaused = [...world.pool.started];
+    await world.resume.execute(["mails"]);
+    while (world.pool.running.length > 0) world.pool.running[0]?.answer(ACKED);
+
+    expect(whilePaused).toEqual(["long"]);
+    expect(world.pool.started).toEqual(["long", "1", "2", "3", "4", "5"]);
+  });
+
+  test("a pause gives the jobs that wait back to their broker, in order, before it returns", async () => {
+    const world = await aBrokerWorld();
+    const driver = world.driver();
+    for (const id of ["a", "b", "c"]) driver.deliver(aJob({ id }));
+    driver.faults.hold("settle");
+    let returned = false;
+
+    const pause = world.pause.execute(["mails"]).then(() => (returned = true));
+    await world.clock.advanceAsync(100);
+    await world.clock.advanceAsync(100);
+    const early = returned;
+    driver.faults.letGo("settle");
+    await pause;
+
+    expect(early).toBe(false);
+    expect(driver.settled).toEqual(["b release", "c release"]);
+    expect(driver.calls.slice(0, 2)).toEqual(["resume", "pause"]);
+    expect([world.flow().queued, world.flow().running]).toEqual([0, 1]);
+    expect(driver.credit).toBe(0);
+  });
+
+  test("a pause that the driver refuses still keeps no job waiting", async () => {
+    const world = await aBrokerWorld();
+    for (const id of ["a", "b"]) world.driver().deliver(aJob({ id }));
+    world.driver().faults.failNext("pause", DOWN);
+
+    await expect(world.pause.execute(["mails"])).rejects.toBe(DOWN);
+
+    expect(world.driver().settled).toEqual(["b release"]);
+    expect(world.registry.get("mails").state).toBe("paused");
+  });
+
+  test("a pause is bounded by jobs.timeout", async () => {
+    const world = await aBrokerWorld({}, { timeoutMs: 5000 });
+    world.driver().faults.hold("pause");
+
+    const pause = expect(world.pause.execute(["mails"])).rejects.toThrow(
+      "pause of mails: operation timed out after 5s",
+    );
+    await world.clock.advanceAsync(5000);
+
+    await pause;
+  });
+
+  test("a resume that fails leaves the pipeline paused, without jobs that were fetched meanwhile", async () => {
+    const world = await aBrokerWorld({}, { timeoutMs: 5000, workers: 1 });
+    const driver = world.driver();
+    await world.pause.execute(["mails"]);
+    driver.faults.hold("resume");
+
+    const resume = expect(world.resume.execute(["mails"])).rejects.toThrow("resume of mails: operation timed out");
+    await world.settle();
+    driver.deliver(aJob({ id: "a" }));
+    driver.deliver(aJob({ id: "b" }));
+    await world.clock.advanceAsync(5000);
+    await resume;
+
+    expect(world.registry.get("mails").state).toBe("paused");
+    expect(driver.settled).toEqual(["b release"]);
+    expect(driver.calls.filter((call) => call === "pause")).toHaveLength(2);
+    driver.faults.letGo("resume");
+    await world.resume.execute(["mails"]);
+    expect(world.registry.get("mails").state).toBe("consuming");
+  });
+
+  test("of one name run one after the other", async () => {
+    const world = await aBrokerWorld();
+    world.driver().faults.hold("pause");
+
+    const pause = world.pause.execute(["mails"]);
+    const resume = world.resume.execute(["mails"]);
+    await world.settle();
+    const before = [...world.driver().calls];
+    world.driver().faults.letGo("pause");
+    await Promise.all([pause, resume]);
+
+    expect(before).toEqual(["resume"]);
+    expect(world.driver().calls).toEqual(["resume", "pause", "resume"]);
+  });
+});
+
+describe("DestroyPipelines", () => {
+  test("[JC-17] destroys what exists and names what does not", async () => {
+    const world = await aWorld([{ name: "a" }]);
+
+    const results = await world.destroy.execute(["a", "missing"]);
+
+    expect(results[0]).toEqual({ name: "a" });
+    expect(results[1]?.error?.message).toBe("no such pipeline, requested: missing");
+    expect(world.list.execute()).toEqual([]);
+    expect(world.log.messages("debug")).toContain("pipeline was stopped");
+  });
+
+  test("[JC-17] waits for the running job and its acknowledgement; pushes find nothing from the first step on", async () => {
+    const world = await aBrokerWorld();
+    const driver = world.driver();
+    driver.deliver(aJob({ id: "long" }));
+    driver.deliver(aJob({ id: "waits" }));
+    let destroyed = false;
+
+    const destroy = world.destroy.execute(["mails"]).then((results) => {
+      destroyed = true;
+      return results;
+    });
+    await world.clock.advanceAsync(5000);
+    const beforeAnswer = destroyed;
+    const push = (): unknown => world.push.execute(aJob());
+    expect(push).toThrow("no such pipeline, requested: mails");
+    world.pool.answer("long", ACKED);
+
+    expect(await destroy).toEqual([{ name: "mails" }]);
+    expect(beforeAnswer).toBe(false);
+    expect(driver.calls).toEqual(["resume", "pause", "waits release", "long ack", "close"]);
+    expect(world.metrics.linesOf("executed")).toEqual(["executed mails fake ok 5"]);
+  });
+
+  test("waits no longer than jobs.timeout, and says what was not clean", async () => {
+    const world = await aBrokerWorld({}, { timeoutMs: 1000 });
+    const driver = world.driver();
+    driver.deliver(aJob({ id: "long" }));
+    driver.faults.hold("pause");
+    driver.faults.hold("close");
+
+    const destroy = world.destroy.execute(["mails"]);
+    await world.clock.advanceAsync(3000);
+
+    expect(await destroy).toEqual([{ name: "mails" }]);
+    const steps = world.logged("warn", "pipeline did not stop cleanly").map(({ step }) => step);
+    expect(steps).toEqual(["stop consuming", "wait for running jobs", "close the driver"]);
+    expect(world.list.execute()).toEqual([]);
+  });
+
+  test("of memory drops what waits, and counts it", async () => {
+    const world = await aWorld();
+    for (const id of ["a", "b"]) await world.pushed({ id });
+    world.pool.answer("a", ACKED);
+    world.pool.answer("b", ACKED);
+    await world.pause.execute(["mails"]);
+    await world.pushed({ id: "c" });
+    await world.pushed({ id: "d", delaySec: 60 });
+
+    await world.destroy.execute(["mails"]);
+    world.clock.advance(60_000);
+
+    expect(world.metrics.linesOf("memoryDropped")).toEqual(["memoryDropped mails 2"]);
+    expect(world.pool.started).toEqual(["a", "b"]);
+  });
+
+  test("the same name twice in one call is destroyed once", async () => {
+    const world = await aWorld();
+
+    const results = await world.destroy.execute(["mails", "Mails"]);
+
+    expect(results.map(({ name, error }) => [name, error?.code])).toEqual([
+      ["mails", undefined],
+      ["Mails", "JOBS_PIPELINE_UNKNOWN"],
+    ]);
+  });
+
+  test("an error that is none of ours is reported as the state of the pipeline", async () => {
+    const factory = new FakeDriverFactory("odd");
+    const world = await aWorld([{ driver: "odd" }], { extraDrivers: [factory] });
+    const broken = Object.defineProperty(factory.driver("mails"), "capabilities", {
+      get: () => {
+        throw new TypeError("oops");
+      },
+    });
+
+    const results = await world.destroy.execute(["mails"]);
+
+    expect(broken.calls).toEqual(["resume"]);
+    expect(results).toMatchObject([{ name: "mails", error: { code: "JOBS_PIPELINE_STATE", message: "oops" } }]);
+  });
+
+  test("frees the name for another pipeline", async () => {
+    const world = await aWorld();
+    await world.destroy.execute(["mails"]);
+
+    await world.declare.execute({ name: "mails", driver: "fake" });
+
+    expect(world.driver().closed).toBe(false);
+    expect(world.list.execute()).toEqual(["mails"]);
+  });
+});
+
+describe("StatPipelines", () => {
+  test("[JC-20] a broker that does not answer hides neither the others nor the time", async () => {
+    const world = await aWorld([{ name: "a" }, { name: "dead", driver: "fake" }, { name: "c", priority: 3 }]);
+    world.driver("dead").faults.hold("stats");
+    await world.pushed({ pipeline: "a" });
+
+    const stat = world.stat.execute();
+    await world.clock.advanceAsync(2000);
+
+    expect(await stat).toEqual([
+      expect.objectContaining({ pipeline: "a", driver: "memory", queue: "a", active: 1, ready: true, error: "" }),
+      {
+        pipeline: "dead",
+        driver: "fake",
+        queue: "dead",
+        priority: 10,
+        active: 0,
+        delayed: 0,
+        reserved: 0,
+        ready: false,
+        error: "state of dead: operation timed out after 2s",
+      },
+      expect.objectContaining({ pipeline: "c", priority: 3, ready: true }),
+    ]);
+    expect(world.logged("warn", "driver did not report its state")).toHaveLength(1);
+  });
+
+  test("a broker that is slow once is shown with what it said before, one that fails with zeros", async () => {
+    const world = await aBrokerWorld();
+    const driver = world.driver();
+    driver.counts = { active: 4, delayed: undefined, reserved: 1 };
+    const [fresh] = await world.stat.execute();
+    driver.faults.hold("stats");
+    const pending = world.stat.execute();
+    await world.clock.advanceAsync(2000);
+    const [slow] = await pending;
+    driver.faults.letGo("stats");
+    driver.faults.failNext("stats", DOWN);
+    const [failed] = await world.stat.execute();
+
+    expect(fresh).toMatchObject({ active: 4, delayed: 0, reserved: 1, ready: true, error: "" });
+    expect(slow).toMatchObject({ active: 4, delayed: 0, reserved: 1, ready: false });
+    expect(failed).toMatchObject({ active: 0, reserved: 0, ready: false, error: "fake: broker is not reachable" });
+  });
+
+  test("[JC-58] counts waiting and delayed jobs of a paused memory pipeline, never below zero", async () => {
+    const world = await aWorld();
+    await world.pause.execute(["mails"]);
+    await world.pushed({ id: "delayed", delaySec: 2 });
+    await world.pushed({ id: "plain" });
+
+    const [paused] = await world.stat.execute();
+    await world.resume.execute(["mails"]);
+    world.pool.answer("plain", ACKED);
+    world.clock.advance(3000);
+    world.pool.answer("delayed", ACKED);
+    const [after] = await world.stat.execute();
+
+    expect(paused).toMatchObject({ active: 1, delayed: 1, reserved: 0, ready: false });
+    expect(after).toMatchObject({ active: 0, delayed: 0, ready: true });
+  });
+});
+
+describe("Memory pipelines", () => {
+  test("[JC-59] a declared pipeline nobody resumed says after jobs.timeout that it is full, and lives on", async () => {
+    const world = new World({ timeoutMs: 1000 });
+    await world.declare.execute({ name: "mails", driver: "memory", max_jobs: "10" });
+    for (let count = 0; count < 10; count++) await world.pushed();
+
+    const eleventh = expect(world.push.execute(aJob())).rejects.toThrow(
+      /local pipeline is full, consider to increase prefetch number, current limit: 100000/,
+    );
+    await world.clock.advanceAsync(1000);
+
+    await eleventh;
+    expect(world.metrics.linesOf("pushFailed")).toEqual(["pushFailed mails memory 1"]);
+    const [stat] = await world.stat.execute();
+    expect(stat?.active).toBe(10);
+  });
+
+  test("an option that can not be used is refused", async () => {
+    const world = new World();
+
+    await expect(world.pipelines.build(definitionOf({ options: { max_jobs: -1 } }))).rejects.toThrow(
+      InvalidPipelineError,
+    );
+  });
+});

@@ -1,4 +1,5 @@
 import { ACK, type DeadLetter, type Delivery, NACK, type Settlement } from "../domain/delivery.ts";
+import { ShuttingDownError } from "../domain/errors.ts";
 import type { Flow } from "../domain/flow.ts";
 import { ATTEMPT_HEADER, deadHeaders, mergeHeaders, withHeader } from "../domain/job-headers.ts";
 import type { Job } from "../domain/job.ts";
@@ -21,6 +22,8 @@ export interface Burial {
   readonly delivery: Delivery;
   readonly job: Job;
   readonly letter: DeadLetter;
+  /** The daemon stops: what only lives in its memory is about to be lost. */
+  readonly draining: boolean;
 }
 
 /**
@@ -117,7 +120,8 @@ export class DeadLetters {
     }
   }
 
-  async #push({ flow, delivery, job, letter }: Burial, target: Pipeline): Promise<void> {
+  async #push({ flow, delivery, job, letter, draining }: Burial, target: Pipeline): Promise<void> {
+    if (draining && target.flow.storesLocally) throw new ShuttingDownError();
     const headers = deadHeaders({
       reason: letter.reason,
       at: new Date(this.#clock.nowMs()),

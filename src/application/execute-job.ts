@@ -154,8 +154,9 @@ export class ExecuteJob {
   /** Never rejects: `DeadLetters.bury` does not. */
   async #bury(execution: Execution, decision: Decision & { t: "dead" }): Promise<void> {
     const { delivery, ticket } = execution;
-    const burial = { flow: ticket.flow, delivery, job: delivery.job, letter: decision.letter };
-    const { deadLetters, settler } = this.#parts;
+    const { deadLetters, drain, settler } = this.#parts;
+    const draining = drain.state !== "running";
+    const burial = { flow: ticket.flow, delivery, job: delivery.job, letter: decision.letter, draining };
     const settlement = await deadLetters.bury(burial);
     settler.settle(delivery, settlement, ticket.flow, (end) => {
       const outcome = outcomeAfter(settlement.t === "retry" ? "retried" : "dead", settlement, end);
@@ -216,11 +217,14 @@ export class ExecuteJob {
     void this.#bury(execution, { t: "dead", letter: { reason: "deliveries", error, attempts, answer: undefined } });
   }
 
-  /** A job with `auto_ack` is settled before it runs; from then on it lives here alone. */
+  /**
+   * A job with `auto_ack` is settled before it runs; from then on it lives here alone. Local storage keeps it until
+   * it ends: nobody else could deliver it again, and a job that is put back must be found when jobs are counted.
+   */
   #acknowledged(ticket: Ticket): Delivery {
     const delivery = ticket.taken.item;
-    if (!delivery.job.autoAck || delivery instanceof AcknowledgedDelivery) return delivery;
     const { flow } = ticket;
+    if (!delivery.job.autoAck || flow.storesLocally || delivery instanceof AcknowledgedDelivery) return delivery;
     const { drain, settler } = this.#parts;
     const own: AcknowledgedDelivery = new AcknowledgedDelivery(delivery, flow.driver, (error) =>
       this.#rescue(flow, own, error),
@@ -237,7 +241,7 @@ export class ExecuteJob {
     const { job } = delivery;
     const attempts = failuresOf(job.headers);
     const letter = { reason: "auto_ack", error: messageOf(error), attempts, answer: undefined } as const;
-    return this.#parts.deadLetters.keep({ flow, delivery, job, letter });
+    return this.#parts.deadLetters.keep({ flow, delivery, job, letter, draining: false });
   }
 
   #checkPool(execution: Execution): void {

@@ -135,6 +135,22 @@ describe("A job with auto_ack", () => {
     expect(world.metrics.linesOf("executed")).toEqual(["executed mails fake failed 0"]);
   });
 
+  test("of a memory pipeline that no worker began keeps its place, and is counted when it is dropped", async () => {
+    const world = await aWorld();
+    await world.pushed({ id: "a", autoAck: true });
+    await world.pushed({ id: "b" });
+
+    world.pool.answer("a", GONE);
+    const startedAgain = [...world.pool.started];
+    await world.pause.execute(["mails"]);
+    world.pool.answer("a", STOP);
+    await world.drainJobs.execute([world.pool], 1000);
+    await world.drainJobs.close(1000);
+
+    expect(startedAgain).toEqual(["a", "a"]);
+    expect(world.metrics.linesOf("memoryDropped")).toEqual(["memoryDropped mails 2"]);
+  });
+
   test("that workers refuse three times is pushed anew with a delay", async () => {
     const world = await aBrokerWorld();
     world.driver().deliver(aJob({ id: "a", autoAck: true }));

@@ -115,6 +115,20 @@ describe("A job that is given up", () => {
     expect(world.driver().settled).toEqual(["a ack"]);
   });
 
+  test("stays with its broker while the daemon stops, if its copy would only live in memory", async () => {
+    const world = await aWorld([{ driver: "fake", policy: { deadLetter: "graves" } }, { name: "graves" }]);
+    world.driver().deliver(aJob({ id: "a" }));
+
+    const drained = world.drainJobs.execute([world.pool], 1000);
+    world.pool.answer("a", NACK);
+    await drained;
+    const stats = await world.stat.execute();
+
+    expect(world.driver().settled).toEqual(["a retry +60000ms"]);
+    expect(stats[1]).toMatchObject({ pipeline: "graves", active: 0 });
+    expect(world.metrics.linesOf("deadLettered")).toEqual([]);
+  });
+
   test("of a memory pipeline says that it came from no queue", async () => {
     const world = await aWorld([{ policy: { deadLetter: "graves" } }, { name: "graves", driver: "fake" }]);
     await world.pushed({ id: "a" });

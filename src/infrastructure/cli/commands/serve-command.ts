@@ -8,8 +8,8 @@ import { resolveConfigPath } from "../../config/resolve-config-path.ts";
 import { createJobsd } from "../../jobsd.ts";
 import { EXIT_CODES } from "../../lifecycle/exit-codes.ts";
 import { listenToSignals } from "../../lifecycle/signals.ts";
-import { Logs } from "../../logging/channels.ts";
-import { openSink } from "../../logging/sinks.ts";
+import type { Logs } from "../../logging/channels.ts";
+import { openLogs } from "../../logging/open-logs.ts";
 import { TOKENS } from "../../tokens.ts";
 import { RR_VERSION, VERSION } from "../../version.ts";
 import type { CliContext, GlobalOptions } from "../program.ts";
@@ -19,11 +19,7 @@ export async function serve(options: GlobalOptions, { writeOut }: Pick<CliContex
   const { path, directory } = resolveConfigPath(options.config, options.workDir, process.cwd());
   process.chdir(directory);
   const loaded = loadConfig({ path, overrides: options.overrides });
-  const logs = new Logs(loaded.config.logs, {
-    nowMs: Date.now,
-    openSink,
-    colour: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
-  });
+  const logs = openLogs(loaded.config.logs);
   const say = (line: string): void => {
     if (!options.silent) writeOut(`${line}\n`);
   };

@@ -66,7 +66,6 @@ describe("requests", () => {
 
   test.each([
     ["a wrong checksum", () => flipped(request(FLAGS.json, 1, "jobs.List", "{}"), 7)],
-    ["a frame above the limit", () => header(FLAGS.json, 0xffff_ffff)],
     ["a method longer than the frame", () => encodeFrame(FLAGS.json, [1, 5000], [Buffer.from("jobs.List")])],
     ["a frame without options", () => encodeFrame(FLAGS.json, [], [Buffer.from("jobs.List")])],
     ["text that is no frame", () => Buffer.from("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")],
@@ -77,6 +76,17 @@ describe("requests", () => {
     await peer.closedByServer();
 
     peer.destroy();
+    expect(await scene.list()).toEqual(["p"]);
+  });
+
+  test("a frame above the limit is answered with an error, and costs no other connection", async () => {
+    const peer = await RpcPeer.connect(dsn());
+
+    peer.send(header(FLAGS.json, 0xffff_ffff));
+    const [answer] = await peer.answered(1);
+
+    peer.destroy();
+    expect(answer?.body.toString()).toContain("is above rpc.max_frame_size");
     expect(await scene.list()).toEqual(["p"]);
   });
 });

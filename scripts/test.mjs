@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -51,12 +51,12 @@ function providePhp() {
   return works("php", ["-v"]);
 }
 
-/** Suites whose file name says that they need PHP. */
+/** Suites that need PHP: all that are end to end, and those whose file name says so. */
 function phpSuites(directory = join(root, "test")) {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /php.*\.test\.ts$/.test(entry.name))
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".test.ts"))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-    .filter((path) => /\/test\/(integration|e2e|faults)\//.test(path))
+    .filter((path) => /\/test\/(e2e\/|(integration|faults)\/.*php[^/]*$)/.test(path))
     .map((path) => path.slice(root.length));
 }
 
@@ -93,7 +93,7 @@ installDependencies();
 const skippedSuites = providePhp() ? [] : phpSuites();
 say("building");
 if (!run(process.execPath, [join(root, "scripts", "build.mjs")])) fail("the build failed");
-const ignored = skippedSuites.map((path) => `--testPathIgnorePatterns=${basename(path).replaceAll(".", "\\.")}$`);
+const ignored = skippedSuites.map((path) => `--testPathIgnorePatterns=/${path.replaceAll(".", "\\.")}$`);
 const totals = runJest([...ignored, ...process.argv.slice(2)]);
 for (const path of skippedSuites) say(`skipped, there is no php: ${path}`);
 const skipped = totals.skipped + skippedSuites.length;

@@ -40,7 +40,7 @@ describe("jobs that break their worker", () => {
     });
   });
 
-  test("[JC-43] a job above exec_ttl is killed with its worker and tried again", async () => {
+  test("a job above exec_ttl is killed with its worker and tried again", async () => {
     await Scene.with({ pipelines: QUICK, pool: "supervisor: { exec_ttl: 1s }" }, async (scene) => {
       await scene.pushScript("slow", ["sleep 30", "ack"]);
       await scene.logged("job was processed successfully", 1, "slow");
@@ -53,7 +53,7 @@ describe("jobs that break their worker", () => {
     });
   });
 
-  test("[JC-44] a job may allow itself one attempt, and a pipeline may want RoadRunner's loss", async () => {
+  test("a job may allow itself one attempt, and a pipeline may want RoadRunner's loss", async () => {
     const pipelines = `${QUICK}, rr: { driver: memory, policy: { on_worker_failure: rr } }`;
     await Scene.with({ pipelines, consume: ["p", "rr"] }, async (scene) => {
       await scene.pushScript("once", ["exit 3"], { headers: { "x-job-max-attempts": ["1"] } });

@@ -32,7 +32,7 @@ describe("SIGTERM", () => {
     });
   });
 
-  test("lets the running job end, starts no other, and refuses pushes meanwhile", async () => {
+  test("[JC-55] lets the running job end, starts no other, and refuses pushes meanwhile", async () => {
     await Scene.with({}, async (scene) => {
       await scene.pushScript("running", ["sleep 2"]);
       await scene.rpc.push({ pipeline: "p", id: "waiting" });

@@ -73,7 +73,7 @@ $results = match ($scenario) {
         $rpc = MultiRPC::create($address, 50)->withServicePrefix('rpc');
         $calls = [];
         for ($index = 0; $index < 1000; $index++) {
-            $calls[] = $rpc->callAsync('Version', '');
+            $calls[] = $rpc->callAsync('Version', true);
         }
         $answers = [];
         foreach ($calls as $call) {

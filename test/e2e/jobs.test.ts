@@ -140,7 +140,7 @@ describe("with one worker", () => {
     expect(warnings).toMatchObject([{ pool: "any" }]);
   });
 
-  test("a delayed job does not run early, and a negative delay is refused", async () => {
+  test("a delayed job does not run early", async () => {
     await scene.declare("late");
 
     const before = Date.now();
@@ -150,8 +150,17 @@ describe("with one worker", () => {
 
     expect(runs.map(({ id }) => id)).toEqual(["now", "late"]);
     expect((runs[1]?.atMs ?? 0) - before).toBeGreaterThan(995);
-    expect(await errorText(scene.rpc.push({ pipeline: "late", id: "1", delaySec: -1 }))).toContain("delay");
-    expect(await errorText(scene.rpc.push({ pipeline: "late", id: "1", priority: 2 ** 60 }))).toContain("out of range");
+  });
+
+  test("[JC-5] a negative delay and a priority out of range are refused before anything is pushed", async () => {
+    await scene.declare("strict", {}, false);
+
+    expect(await errorText(scene.rpc.push({ pipeline: "strict", id: "1", delaySec: -1 }))).toContain("delay");
+    expect(await errorText(scene.rpc.push({ pipeline: "strict", id: "1", priority: 2 ** 60 }))).toContain(
+      "out of range",
+    );
+
+    expect(await scene.stat("strict")).toMatchObject({ active: 0, delayed: 0 });
   });
 
   test("[JC-58] Stat counts waiting and delayed jobs, and nothing when they are done", async () => {

@@ -9,7 +9,7 @@ declare(strict_types=1);
  *
  * Steps: `ack` · `answer <JSON>` (that body, as it is) · `error <text>` (error frame) · `exit <code>` · `kill` (SIGKILL) ·
  * `sleep <seconds>` (then ack) · `retry <times>` (counts header `attempts` up and fails with requeue, as Spiral does) ·
- * `payload` (answers with the job's own payload) · `stderr` (writes the payload to stderr) · `throw`.
+ * `answer-twice` (the second one 50 ms later) · `payload` (answers with the job's own payload) · `stderr` (writes the payload to stderr) · `throw`.
  */
 
 use Jobsd\Test\Frame;
@@ -56,6 +56,11 @@ while (($task = $worker->wait()) !== null) {
     $argument = rtrim($argument);
     switch ($step) {
         case 'answer': $worker->respond($argument); break;
+        case 'answer-twice':
+            $worker->answer(2);
+            usleep(50_000);
+            $worker->answer(0);
+            break;
         case 'payload': $worker->respond($task->payload); break;
         case 'error': $worker->stream->write(new Frame(Frame::ERROR, [], $argument)); break;
         case 'exit': exit((int) $argument);

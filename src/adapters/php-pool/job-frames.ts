@@ -34,6 +34,7 @@ export class JobFrames {
   /** Where the queued frames begin, and whom they are for. */
   #queuedAt = 0;
   #relay: Relay | undefined;
+  #flushing = false;
 
   /** @param maxFrameBytes limit for context and payload together */
   constructor(maxFrameBytes: number) {
@@ -67,6 +68,18 @@ export class JobFrames {
     }
     return { t: "queued", bytes: this.#used - start + (inline ? 0 : payload.length) };
   }
+
+  /** Sends what is queued at the end of this step of the event loop. */
+  flushLater(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    process.nextTick(this.#flushNow);
+  }
+
+  readonly #flushNow = (): void => {
+    this.#flushing = false;
+    this.flush();
+  };
 
   /** Sends what is queued. */
   flush(): void {

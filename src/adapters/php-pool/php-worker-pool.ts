@@ -1,5 +1,4 @@
 import type { CancelSignal } from "../../domain/cancel-signal.ts";
-import { headerValue, NO_HEADERS, TIMEOUT_HEADER } from "../../domain/job-headers.ts";
 import type { Job } from "../../domain/job.ts";
 import { JobsError, messageOf, PoolStoppedError, WorkerStartError } from "../../domain/errors.ts";
 import type { Clock, Timer } from "../../domain/ports/clock.ts";
@@ -13,11 +12,13 @@ import { JobFrames } from "./job-frames.ts";
 import type { InFlightJob } from "./in-flight.ts";
 import { OverrunWatch } from "./overrun-watch.ts";
 import type { PoolOptions } from "./pool-options.ts";
-import { type LeaveReason, PooledWorker, type WorkerOwner } from "./pooled-worker.ts";
+import { PooledWorker } from "./pooled-worker.ts";
+import type { LeaveReason, WorkerOwner } from "./worker-owner.ts";
 import { RespawnSchedule } from "./respawn-schedule.ts";
 import { TurnQueue } from "./turn-queue.ts";
 import { workerIdentity } from "./worker-environment.ts";
 import type { WorkerLauncher } from "./worker-link.ts";
+import { WorkerSelection } from "./worker-selection.ts";
 
 export interface PoolPorts {
   readonly launcher: WorkerLauncher;
@@ -46,7 +47,7 @@ const MIN_PIPELINED_TTL_MS = 1000;
 const EARLY_DEATH_MS = 60_000;
 
 /** A fixed number of worker processes, each with one job at a time; lost ones are replaced. */
-export class PhpWorkerPool implements WorkerPool, WorkerOwner {
+export class PhpWorkerPool implements WorkerPool, WorkerOwner<PooledWorker> {
   readonly name: string;
   readonly #options: PoolOptions;
   readonly #ports: PoolPorts;
@@ -58,19 +59,13 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
   readonly #report: DegradedReport;
   readonly #resting: TurnQueue<PooledWorker>;
   readonly #places: Place[];
-  /** Workers that can take a job, the one that has been free longest first. */
-  readonly #free = new Set<PooledWorker>();
-  /** Workers that have jobs and might get another one behind them, the one that got a job last at the end. */
-  readonly #spare = new Set<PooledWorker>();
-  /** The worker that accepted a job in `accepts`, for the `run` that follows. */
-  #accepting: PooledWorker | undefined;
+  readonly #selection: WorkerSelection;
   readonly #pipelined: boolean;
   /** Every worker whose process is not gone. */
   readonly #processes = new Set<PooledWorker>();
   /** Cancels starts under way. */
   readonly #starts = new AbortController();
   readonly #overruns: OverrunWatch;
-  #flushing = false;
   #deafReported = false;
   #phase: Phase = "new";
   #startCount = 0;
@@ -86,6 +81,7 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     this.#frames = new JobFrames(options.maxFrameBytes);
     const { maxDepth, windowMs } = options.pipelining;
     this.#classes = new JobClasses(windowMs, maxDepth);
+    this.#selection = new WorkerSelection(this.#classes);
     // A job that may run less than a second must not wait in a pipe while its time runs.
     this.#pipelined = maxDepth > 1 && (options.execTtlMs === 0 || options.execTtlMs >= MIN_PIPELINED_TTL_MS);
     this.#overruns = new OverrunWatch(ports.clock, this.#log);
@@ -101,7 +97,7 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
   }
 
   get free(): number {
-    return this.#free.size;
+    return this.#selection.freeCount;
   }
 
   async start(signal: CancelSignal): Promise<void> {
@@ -135,56 +131,27 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
   }
 
   get spare(): boolean {
-    return this.#spare.size > 0;
+    return this.#selection.spareCount > 0;
   }
 
   accepts(job: Job): boolean {
-    if (job.headers !== NO_HEADERS && headerValue(job.headers, TIMEOUT_HEADER) !== undefined) return false;
-    const jobClass = this.#classes.of(job);
-    if (jobClass.predictedMs === Infinity) return false;
-    for (const worker of this.#spare) {
-      if (!worker.accepts(jobClass)) continue;
-      this.#accepting = worker;
-      return true;
-    }
-    return false;
+    return this.#selection.accepts(job);
   }
 
   run(task: WorkerTask): void {
-    const worker = this.#firstFree() ?? this.#accepting;
+    const worker = this.#selection.take();
     if (worker === undefined) {
       if (this.#phase === "stopping") throw new PoolStoppedError(this.name);
       throw new Error(`worker pool ${this.name}: run was called although no worker is free`);
     }
-    this.#accepting = undefined;
-    this.#free.delete(worker);
     worker.run(task, task.timeoutMs > 0 ? task.timeoutMs : this.#options.execTtlMs);
-    if (this.#pipelined) this.#queued(worker);
-    else this.#frames.flush();
-  }
-
-  #firstFree(): PooledWorker | undefined {
-    const [worker] = this.#free;
-    return worker;
-  }
-
-  /** Frames leave together at the end of this step of the event loop. */
-  #queued(worker: PooledWorker): void {
-    this.#updateSpare(worker);
+    if (!this.#pipelined) {
+      this.#frames.flush();
+      return;
+    }
+    this.#selection.update(worker);
     if (worker.depth > 1) this.#overruns.watch(worker);
-    if (this.#flushing) return;
-    this.#flushing = true;
-    process.nextTick(this.#flush);
-  }
-
-  readonly #flush = (): void => {
-    this.#flushing = false;
-    this.#frames.flush();
-  };
-
-  #updateSpare(worker: PooledWorker): void {
-    this.#spare.delete(worker);
-    if (worker.spare) this.#spare.add(worker);
+    this.#frames.flushLater();
   }
 
   onFree(listener: () => void): void {
@@ -232,7 +199,7 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
       const fields = { pid: worker.pid, pool: this.name };
       this.#log.warn(fields, "workers do not answer a second pid request, they get one job at a time");
     }
-    this.#free.add(worker);
+    this.#selection.add(worker);
     this.#onFree();
   }
 
@@ -249,19 +216,18 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
       return;
     }
     this.#report.recovered();
-    if (worker.fenced) this.#free.add(worker);
+    if (worker.fenced) this.#selection.add(worker);
     else this.#resting.add(worker);
   }
 
   progressed(worker: PooledWorker): void {
     if (this.#phase === "stopping") return;
-    if (this.#pipelined) this.#updateSpare(worker);
-    if (this.#free.size > 0 || this.#spare.size > 0) this.#onFree();
+    if (this.#pipelined && worker.depth > 0) this.#selection.update(worker);
+    if (this.free > 0 || this.spare) this.#onFree();
   }
 
   left(worker: PooledWorker, reason: LeaveReason): void {
-    this.#free.delete(worker);
-    this.#spare.delete(worker);
+    this.#selection.remove(worker);
     this.#deadlines.clear(worker);
     if (this.#places[worker.slot] === worker) this.#places[worker.slot] = "empty";
     if (reason === "stop" || this.#phase === "stopping") return;
@@ -282,7 +248,7 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
   #release(workers: readonly PooledWorker[]): void {
     if (this.#phase === "stopping") return;
     for (const worker of workers) {
-      if (worker.rested()) this.#free.add(worker);
+      if (worker.rested()) this.#selection.add(worker);
     }
     this.#onFree();
   }
@@ -381,7 +347,7 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     if (this.#places[worker.slot] !== worker) return;
     if (this.#pipelined && this.#options.pipelining.fence) worker.probe();
     else {
-      this.#free.add(worker);
+      this.#selection.add(worker);
       this.#onFree();
     }
   }
@@ -392,8 +358,7 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     this.#phase = "stopping";
     this.#starts.abort();
     this.#respawnTimer?.cancel();
-    this.#free.clear();
-    this.#spare.clear();
+    this.#selection.clear();
     this.#frames.flush();
     for (const worker of this.#processes) {
       if (worker.state === "ready") worker.stop("stop");

@@ -1,4 +1,4 @@
-import type { Pipelining } from "./pooled-worker.ts";
+import type { Pipelining } from "./worker-owner.ts";
 
 /** How a pool runs its workers. All limits are set; `PhpWorkerPool` knows no defaults. */
 export interface PoolOptions {

@@ -1,72 +1,22 @@
 import type { FailureReason, JobResult } from "../../domain/job-result.ts";
-import type { Clock, Timer } from "../../domain/ports/clock.ts";
-import type { Logger } from "../../domain/ports/logger.ts";
+import type { Timer } from "../../domain/ports/clock.ts";
 import type { WorkerSnapshot, WorkerStateName, WorkerTask } from "../../domain/ports/worker-pool.ts";
 import type { FrameError } from "../goridge/frame-reader.ts";
 import { encodeFrame, FLAGS, type Frame, STREAM_BITS } from "../goridge/frame.ts";
 import { InFlight, InFlightJob } from "./in-flight.ts";
-import type { JobClass, JobClasses } from "./job-classes.ts";
-import { FENCE, type JobFrames } from "./job-frames.ts";
+import type { JobClass } from "./job-classes.ts";
+import { FENCE } from "./job-frames.ts";
 import { readAnswer } from "./job-response.ts";
 import type { WrittenPart } from "./relay.ts";
 import type { WorkerExit, WorkerLink, WorkerLinkListener } from "./worker-link.ts";
+import { WorkerLog } from "./worker-log.ts";
+import type { LeaveReason, PooledWorkerSettings, WorkerOwner } from "./worker-owner.ts";
 import { exitText } from "./worker-process.ts";
 import { moved } from "./worker-state.ts";
 
-/** Why a worker takes no more jobs. */
-export type LeaveReason =
-  /** Its process ended by itself. */
-  | "exit"
-  /** It sent bytes that are no answer, or more than one. */
-  | "protocol"
-  /** It asked to be replaced. */
-  | "request"
-  /** A job took too long. */
-  | "timeout"
-  /** The pool is being stopped. */
-  | "stop";
-
-/** The pool, as its workers see it. */
-export interface WorkerOwner {
-  /** The worker has answered its probe or told by silence that it knows none; it may be given jobs from now on. */
-  probed(worker: PooledWorker, answered: boolean): void;
-  /** The worker has answered the job that was the head; it may have more. */
-  answered(worker: PooledWorker): void;
-  /** Everything that came in one chunk was looked at, and there were answers in it. */
-  progressed(worker: PooledWorker): void;
-  /** The worker begins with the job that is the head now. */
-  began(worker: PooledWorker, job: InFlightJob): void;
-  /** The worker takes no more jobs; its process may still be there. Called once. */
-  left(worker: PooledWorker, reason: LeaveReason): void;
-  /** The process is gone. Called once, after `left`. */
-  gone(worker: PooledWorker): void;
-}
-
-export interface PooledWorkerSettings {
-  readonly pool: string;
-  readonly slot: number;
-  /** From the stop frame to SIGKILL. */
-  readonly destroyTimeoutMs: number;
-  readonly frames: JobFrames;
-  readonly classes: JobClasses;
-  readonly pipelining: Pipelining;
-  readonly clock: Clock;
-  readonly log: Logger;
-}
-
-/** How jobs may be queued in front of a worker. */
-export interface Pipelining {
-  /** Frames in one worker; 1 = one at a time. */
-  readonly maxDepth: number;
-  /** Predicted work that may be in one worker. */
-  readonly windowMs: number;
-  /** Whether each job has a fence in front of it. */
-  readonly fence: boolean;
-}
-
 const STOP_FRAME = encodeFrame(FLAGS.control | FLAGS.json, [], [Buffer.from('{"stop":true}')]);
 const STOP_MARKER = Buffer.from('{"stop":true}');
-const MAX_LOGGED_BYTES = 200;
+const MAX_STRAY_BYTES = 200;
 /** An error text is cut there. */
 const MAX_ERROR_BYTES = 64 * 1024;
 const STDOUT_CRC_TEXT =
@@ -90,7 +40,8 @@ export class PooledWorker implements WorkerLinkListener {
   readonly pid: number;
   readonly #link: WorkerLink;
   readonly #settings: PooledWorkerSettings;
-  readonly #owner: WorkerOwner;
+  readonly #owner: WorkerOwner<PooledWorker>;
+  readonly #log: WorkerLog;
   readonly #jobs = new InFlight();
   #state: WorkerStateName = "inactive";
   #executions = 0;
@@ -114,13 +65,14 @@ export class PooledWorker implements WorkerLinkListener {
   #sinceMs = 0;
   readonly #answeredClasses: JobClass[] = [];
 
-  constructor(link: WorkerLink, settings: PooledWorkerSettings, owner: WorkerOwner) {
+  constructor(link: WorkerLink, settings: PooledWorkerSettings, owner: WorkerOwner<PooledWorker>) {
     this.#link = link;
     this.#settings = settings;
     this.#owner = owner;
     this.slot = settings.slot;
     this.pid = link.pid;
     this.createdAtMs = link.createdAtMs;
+    this.#log = new WorkerLog(settings.log, link.pid, settings.pool);
     this.#state = moved(this.#state, "ready");
   }
 
@@ -232,12 +184,12 @@ export class PooledWorker implements WorkerLinkListener {
   /** Asks the process to end. Only for a worker without a job. */
   stop(reason: "stop" | "request"): void {
     if (!this.#leave(reason === "stop" ? "destroyed" : "invalid", reason)) return;
-    const { clock, log, destroyTimeoutMs } = this.#settings;
-    log.debug(this.#fields(), "sending stop request to the worker");
+    const { clock, destroyTimeoutMs } = this.#settings;
+    this.#log.stopRequested();
     this.#link.relay.send(STOP_FRAME);
     this.#timer?.cancel();
     this.#timer = clock.startTimer(destroyTimeoutMs, () => {
-      log.warn(this.#fields(), "worker doesn't respond on stop command, killing process");
+      this.#log.stopIgnored();
       this.#kill();
     });
   }
@@ -255,8 +207,7 @@ export class PooledWorker implements WorkerLinkListener {
     if (head === undefined || !this.#leave("execTTLReached", "timeout")) return;
     const { timeoutMs } = head;
     this.#kill();
-    const fields = { ...this.#fields("EventExecTTL"), timeoutMs, jobId: head.task.job.id };
-    this.#settings.log.warn(fields, "worker stopped, and will be restarted");
+    this.#log.timedOut(head.task.job.id, timeoutMs);
     const message = `execution took longer than ${timeoutMs} ms`;
     this.#jobs.endAll({ t: "failed", reason: "timeout", message }, WORKER_GONE);
   }
@@ -267,7 +218,7 @@ export class PooledWorker implements WorkerLinkListener {
     const control = (frame.flags & FLAGS.control) !== 0;
     if (control && this.#probing) this.#probeEnded(true);
     else if (control && head?.fence === "sent") this.#begin(head);
-    else if (head === undefined) this.#violate(frame.payload.toString("utf8", 0, MAX_LOGGED_BYTES));
+    else if (head === undefined) this.#violate(frame.payload.toString("utf8", 0, MAX_STRAY_BYTES));
     else if (head.fence === "sent") this.#repeated(frame);
     else if ((frame.flags & FLAGS.error) !== 0) this.#softError(frame, head.task);
     else if ((frame.stream & STREAM_BITS.stream) !== 0) this.#fail("stream", "streaming is not supported");
@@ -322,18 +273,14 @@ export class PooledWorker implements WorkerLinkListener {
     this.#leave("errored", "exit");
     if (exit.code === 0) this.#state = moved(this.#state, "stopped");
     const { head } = this.#jobs;
-    const { log } = this.#settings;
-    const fields = { ...this.#fields("EventWorkerWaitExit"), code: exit.code, signal: exit.signal };
     if (head !== undefined) {
       const torn = this.#link.relay.bufferedBytes > 0 ? " in the middle of its answer" : "";
       const message = `worker ${this.pid} ${exitText(exit)}${torn}`;
       const jobId = head.begun ? head.task.job.id : undefined;
-      const crash = { ...fields, reason: message, jobId, queued: this.#jobs.length, stderr: exit.stderrTail };
-      log.warn(crash, "RoadRunner can't communicate with the worker");
+      this.#log.crashed(exit, message, jobId, this.#jobs.length);
       this.#jobs.endAll({ t: "failed", reason: "crash", message }, WORKER_GONE);
-    } else if (this.#left === "exit") {
-      log.warn({ ...fields, reason: exitText(exit), stderr: exit.stderrTail }, "worker will be restarted");
-    } else log.debug(fields, this.#state === "destroyed" ? "worker destroyed" : "worker stopped");
+    } else if (this.#left === "exit") this.#log.endedByItself(exit);
+    else this.#log.ended(exit, this.#state === "destroyed");
     this.#owner.gone(this);
   }
 
@@ -363,15 +310,14 @@ export class PooledWorker implements WorkerLinkListener {
       this.#jobs.shift()?.task.finished({ t: "not_started", reason: "worker_stop" });
       return;
     }
-    if (payload.length === headerBytes) this.#settings.log.debug(this.#fields(), "empty answer, job is acknowledged");
+    if (payload.length === headerBytes) this.#log.emptyAnswer();
     this.#lastAnswer = payload;
     this.#verdict(readAnswer(payload, headerBytes, this.#onOddity));
   }
 
   #softError(frame: Frame, task: WorkerTask): void {
     const message = frame.payload.toString("utf8", 0, MAX_ERROR_BYTES);
-    const fields = { ...this.#fields("EventWorkerSoftError"), reason: message, jobId: task.job.id };
-    this.#settings.log.warn(fields, "soft worker error");
+    this.#log.softError(task.job.id, message);
     this.#lastAnswer = frame.payload;
     this.#suspect = true;
     this.#verdict({ t: "failed", reason: "error", message });
@@ -404,9 +350,7 @@ export class PooledWorker implements WorkerLinkListener {
 
   /** The worker has answered its head in a way after which it can not be used. */
   #fail(reason: FailureReason, message: string): void {
-    const { head } = this.#jobs;
-    const fields = { ...this.#fields("EventWorkerError"), reason: message, jobId: head?.task.job.id };
-    this.#settings.log.warn(fields, "RoadRunner can't communicate with the worker");
+    this.#log.unusable(this.#jobs.head?.task.job.id, message);
     this.#leave("errored", "protocol");
     this.#kill();
     this.#jobs.endAll({ t: "failed", reason, message }, WORKER_GONE);
@@ -417,22 +361,15 @@ export class PooledWorker implements WorkerLinkListener {
    * these are answered as ever; then the worker is replaced.
    */
   #repeated(frame: Frame): void {
-    this.#reportStray(frame.payload.toString("utf8", 0, MAX_LOGGED_BYTES));
+    this.#log.repeated(this.#lastJobId, this.#lastAnswer, frame.payload.toString("utf8", 0, MAX_STRAY_BYTES));
     this.#leave("invalid", "protocol");
   }
 
   /** Bytes nobody asked for: the worker is out of step, and its next answer could belong to another job. */
   #violate(stray: string): void {
-    this.#reportStray(stray);
+    this.#log.repeated(this.#lastJobId, this.#lastAnswer, stray);
     this.#leave("errored", "protocol");
     this.#kill();
-  }
-
-  #reportStray(stray: string): void {
-    const answer = this.#lastAnswer?.toString("utf8", 0, MAX_LOGGED_BYTES);
-    const jobId = this.#lastJobId;
-    const fields = { ...this.#fields("EventWorkerError"), jobId, answer, stray: stray.slice(0, MAX_LOGGED_BYTES) };
-    this.#settings.log.warn(fields, "worker wrote more than one answer, it is replaced");
   }
 
   /** The frame of a job could not be built; the worker knows nothing of it. */
@@ -459,11 +396,6 @@ export class PooledWorker implements WorkerLinkListener {
   }
 
   readonly #onOddity = (message: string): void => {
-    this.#settings.log.warn({ ...this.#fields(), jobId: this.#jobs.head?.task.job.id }, message);
+    this.#log.odd(this.#jobs.head?.task.job.id, message);
   };
-
-  #fields(event?: string): Record<string, unknown> {
-    const fields = { pid: this.pid, pool: this.#settings.pool };
-    return event === undefined ? fields : { ...fields, internal_event_name: event };
-  }
 }

@@ -67,7 +67,8 @@ async function run(config: Config, logs: Logs, say: (line: string) => void): Pro
 
 function announce(config: Config, log: Logger, say: (line: string) => void): void {
   const { jobs, jobsd } = config;
-  const fields = { version: VERSION, workers: jobs.pool.numWorkers, pipelines: jobs.pipelines.length };
+  const workers = jobs.pools.reduce((sum, pool) => sum + pool.numWorkers, 0);
+  const fields = { version: VERSION, workers, pipelines: jobs.pipelines.length };
   log.info({ ...fields, memoryMaxBytes: jobsd.memory.maxBytes }, "the daemon is ready");
   say(`[INFO] jobsd server started; version: ${VERSION}, stands in for RoadRunner ${RR_VERSION}`);
 }

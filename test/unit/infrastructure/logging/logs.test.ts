@@ -31,7 +31,11 @@ const DEVELOPMENT: LoggerConfig = {
   level: "debug",
   encoding: "console",
   output: ["stderr"],
+  errorOutput: [],
   lineEnding: "\n",
+  format: "",
+  timeFormat: "",
+  file: undefined,
 };
 
 const PRODUCTION: LoggerConfig = { ...DEVELOPMENT, mode: "production", encoding: "json" };

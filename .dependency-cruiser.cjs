@@ -24,13 +24,13 @@ module.exports = {
     {
       name: "nobody-imports-infrastructure",
       severity: "error",
-      from: { pathNot: "^(src/infrastructure/|src/main\\.ts$|test/)" },
+      from: { pathNot: "^(src/infrastructure/|src/(main|index)\\.ts$|test/)" },
       to: { path: "^src/infrastructure/" },
     },
     {
       name: "inversify-only-wires",
       severity: "error",
-      from: { path: "^src/", pathNot: "^src/(infrastructure/|main\\.ts$)" },
+      from: { path: "^src/", pathNot: "^src/(infrastructure/|(main|index)\\.ts$)" },
       to: { path: "node_modules/(inversify|reflect-metadata|@inversifyjs)/" },
     },
     {

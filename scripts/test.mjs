@@ -3,7 +3,7 @@
 // Works on a bare clone with nothing but Node: uses built-in modules only. Further arguments go to Jest.
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { build, installDependencies, root, run, works } from "./lib/prepare.mjs";
 
 function say(text) {
@@ -21,12 +21,12 @@ function providePhp() {
   return works("php", ["-v"]);
 }
 
-/** Suites whose file name says that they need PHP. */
+/** Suites that need PHP: all that are end to end, and those whose file name says so. */
 function phpSuites(directory = join(root, "test")) {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /php.*\.test\.ts$/.test(entry.name))
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".test.ts"))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-    .filter((path) => /\/test\/(integration|e2e|faults)\//.test(path))
+    .filter((path) => /\/test\/(e2e\/|(integration|faults)\/.*php[^/]*$)/.test(path))
     .map((path) => path.slice(root.length));
 }
 
@@ -62,7 +62,7 @@ function runJest(args) {
 if (!installDependencies(say)) fail("dependencies could not be installed");
 const skippedSuites = providePhp() ? [] : phpSuites();
 if (!build(say)) fail("the build failed");
-const ignored = skippedSuites.map((path) => `--testPathIgnorePatterns=${basename(path).replaceAll(".", "\\.")}$`);
+const ignored = skippedSuites.map((path) => `--testPathIgnorePatterns=/${path.replaceAll(".", "\\.")}$`);
 const totals = runJest([...ignored, ...process.argv.slice(2)]);
 for (const path of skippedSuites) say(`skipped, there is no php: ${path}`);
 const skipped = totals.skipped + skippedSuites.length;

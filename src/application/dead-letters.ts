@@ -1,6 +1,7 @@
 import { ACK, type DeadLetter, type Delivery, NACK, type Settlement } from "../domain/delivery.ts";
+import { ShuttingDownError } from "../domain/errors.ts";
 import type { Flow } from "../domain/flow.ts";
-import { deadHeaders, mergeHeaders } from "../domain/job-headers.ts";
+import { ATTEMPT_HEADER, deadHeaders, mergeHeaders, withHeader } from "../domain/job-headers.ts";
 import type { Job } from "../domain/job.ts";
 import { deadLetterTarget, type DeadLetterTarget } from "../domain/outcome.ts";
 import type { Pipeline, PipelineRegistry } from "../domain/pipeline-registry.ts";
@@ -13,12 +14,16 @@ import type { Metrics } from "../domain/ports/metrics.ts";
 /** A store that can not be written is reported at most so often. */
 const REPORT_EVERY_MS = 60_000;
 
+const STORE: DeadLetterTarget = { t: "store" };
+
 /** A job to be given up. */
 export interface Burial {
   readonly flow: Flow;
   readonly delivery: Delivery;
   readonly job: Job;
   readonly letter: DeadLetter;
+  /** The daemon stops: what only lives in its memory is about to be lost. */
+  readonly draining: boolean;
 }
 
 /**
@@ -53,22 +58,41 @@ export class DeadLetters {
   /**
    * Puts a copy where it is safe, if the broker itself does not keep the job. Never rejects.
    *
-   * @returns what is to be done with the original now
+   * @returns what is to be done with the original now; `givenUp` is to be called once that is done
    */
   async bury(burial: Burial): Promise<Settlement> {
-    const { flow, job, letter } = burial;
-    const { policy, name } = flow.definition;
-    const target = deadLetterTarget(policy, flow.driver.capabilities, job.autoAck);
+    const { flow, job } = burial;
+    const { policy } = flow.definition;
+    const target = targetOf(burial);
     try {
-      const settlement = await this.#copy(burial, target);
-      this.#metrics.deadLettered(name, letter.reason);
-      const { reason, attempts, error } = letter;
-      this.#log.error({ ID: job.id, pipeline: name, reason, attempts, error, target: target.t }, "job was given up");
-      return settlement;
+      return await this.#copy(burial, target);
     } catch (error) {
       this.#report(burial, target, error);
       return { t: "retry", headers: job.headers, delayMs: policy.backoff.maxMs };
     }
+  }
+
+  /**
+   * A job of which the broker knows nothing any more and that it does not take again: it is kept in the store,
+   * whatever the policy says.
+   *
+   * @throws what the store throws: then the job is lost
+   */
+  async keep(burial: Burial): Promise<void> {
+    await this.#copy(burial, STORE);
+    this.#count(burial, STORE);
+  }
+
+  /** The job is where it belongs: counts it and says so. */
+  givenUp(burial: Burial): void {
+    this.#count(burial, targetOf(burial));
+  }
+
+  #count({ flow, job, letter }: Burial, target: DeadLetterTarget): void {
+    const { name } = flow.definition;
+    const { reason, attempts, error } = letter;
+    this.#metrics.deadLettered(name, reason);
+    this.#log.error({ ID: job.id, pipeline: name, reason, attempts, error, target: target.t }, "job was given up");
   }
 
   async #copy(burial: Burial, target: DeadLetterTarget): Promise<Settlement> {
@@ -96,7 +120,8 @@ export class DeadLetters {
     }
   }
 
-  async #push({ flow, delivery, job, letter }: Burial, target: Pipeline): Promise<void> {
+  async #push({ flow, delivery, job, letter, draining }: Burial, target: Pipeline): Promise<void> {
+    if (draining && target.flow.storesLocally) throw new ShuttingDownError();
     const headers = deadHeaders({
       reason: letter.reason,
       at: new Date(this.#clock.nowMs()),
@@ -106,7 +131,9 @@ export class DeadLetters {
       attempts: letter.attempts,
     });
     const { name, priority } = target.definition;
-    await target.driver.push(job.withHeaders(mergeHeaders(job.headers, headers)).movedTo(name).withPriority(priority));
+    // There it runs for the first time: `x-job-dead-attempts` says what was before.
+    const kept = withHeader(job.headers, ATTEMPT_HEADER, undefined);
+    await target.driver.push(job.withHeaders(mergeHeaders(kept, headers)).movedTo(name).withPriority(priority));
   }
 
   #report({ flow, job }: Burial, target: DeadLetterTarget, error: unknown): void {
@@ -118,4 +145,8 @@ export class DeadLetters {
       "dead letter could not be stored, the job is kept and retried",
     );
   }
+}
+
+function targetOf({ flow, job }: Burial): DeadLetterTarget {
+  return deadLetterTarget(flow.definition.policy, flow.driver.capabilities, job.autoAck);
 }

@@ -4,15 +4,21 @@ import type { WorkerPool } from "../domain/ports/worker-pool.ts";
 import type { Scheduler } from "../domain/scheduler.ts";
 import type { ExecuteJob } from "./execute-job.ts";
 
+/** A pool, and whether jobs are being given to it right now. */
+interface Target {
+  readonly pool: WorkerPool;
+  filling: boolean;
+}
+
 /** Brings free workers and waiting jobs together, whichever comes last. */
 export class Dispatcher {
-  readonly #pools: ReadonlyMap<string, WorkerPool>;
+  readonly #targets: ReadonlyMap<string, Target>;
   readonly #scheduler: Scheduler;
   readonly #executeJob: ExecuteJob;
   readonly #log: Logger;
 
   constructor(pools: readonly WorkerPool[], scheduler: Scheduler, executeJob: ExecuteJob, log: Logger) {
-    this.#pools = new Map(pools.map((pool) => [pool.name, pool]));
+    this.#targets = new Map(pools.map((pool) => [pool.name, { pool, filling: false }]));
     this.#scheduler = scheduler;
     this.#executeJob = executeJob;
     this.#log = log;
@@ -22,26 +28,41 @@ export class Dispatcher {
   start(): void {
     this.#scheduler.onEvents({
       workAvailable: (name) => {
-        const pool = this.#pools.get(name);
-        if (pool !== undefined) this.#fill(pool);
+        const target = this.#targets.get(name);
+        if (target !== undefined) this.#fill(target);
       },
       prefetchReached: (flow) => {
         this.#reportPrefetch(flow);
       },
     });
-    for (const pool of this.#pools.values()) {
-      pool.onFree(() => {
-        this.#fill(pool);
+    for (const target of this.#targets.values()) {
+      target.pool.onFree(() => {
+        this.#fill(target);
       });
-      this.#fill(pool);
+      this.#fill(target);
     }
   }
 
-  #fill(pool: WorkerPool): void {
-    while (pool.free > 0) {
-      const ticket = this.#scheduler.take(pool.name);
-      if (ticket === undefined) return;
-      this.#executeJob.start(ticket, pool);
+  /**
+   * To take a job may wake its driver, which may hand over the next one before the first has reached its worker.
+   * The call in progress sees to that one too: it goes on until nothing waits or nobody is free.
+   */
+  #fill(target: Target): void {
+    if (target.filling) return;
+    target.filling = true;
+    try {
+      const { pool } = target;
+      while (pool.free > 0 || pool.spare) {
+        const ticket = this.#scheduler.take(pool.name);
+        if (ticket === undefined) return;
+        if (pool.free === 0 && !pool.accepts(ticket.taken.item.job)) {
+          this.#scheduler.putBack(ticket);
+          return;
+        }
+        this.#executeJob.start(ticket, pool);
+      }
+    } finally {
+      target.filling = false;
     }
   }
 

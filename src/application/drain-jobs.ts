@@ -1,12 +1,16 @@
+import type { CancelSignal } from "../domain/cancel-signal.ts";
 import type { Drain } from "../domain/drain.ts";
-import { DeadlineExceededError, messageOf } from "../domain/errors.ts";
-import type { PipelineRegistry } from "../domain/pipeline-registry.ts";
+import { messageOf } from "../domain/errors.ts";
+import type { Pipeline, PipelineRegistry } from "../domain/pipeline-registry.ts";
 import type { Clock } from "../domain/ports/clock.ts";
 import type { Logger } from "../domain/ports/logger.ts";
 import type { WorkerPool } from "../domain/ports/worker-pool.ts";
 import type { Scheduler } from "../domain/scheduler.ts";
 import { withDeadline } from "./deadline.ts";
 import type { Pipelines } from "./pipelines.ts";
+
+/** A step that ends when its signal fires. */
+type Bounded = (signal: CancelSignal) => Promise<void>;
 
 /** After the workers were killed their jobs only have to be given back. */
 const RETURN_TIMEOUT_MS = 1000;
@@ -47,21 +51,20 @@ export class DrainJobs {
   async execute(pools: readonly WorkerPool[], timeoutMs: number): Promise<void> {
     this.#drain.begin();
     this.#scheduler.stop();
-    const deadline = this.#clock.elapsedMs() + timeoutMs;
-    await Promise.all(
-      this.#registry.all().map(async (pipeline) => {
-        await this.#attempt("stop consuming", timeoutMs, (signal) => pipeline.driver.pause(signal));
-        this.#pipelines.returnUnstarted(pipeline);
-      }),
+    const ended = Promise.all([
+      ...this.#registry.all().map((pipeline) => this.#stop(pipeline, timeoutMs)),
+      this.#idle(),
+    ]);
+    if (await this.#isDone(ended, timeoutMs)) return;
+    if (this.#drain.underway > 0) {
+      this.#log.warn({ jobs: this.#drain.underway }, "running jobs are given back, the grace period is over");
+      for (const pool of pools) pool.abort();
+    }
+    if (await this.#isDone(ended, RETURN_TIMEOUT_MS)) return;
+    this.#log.warn(
+      { jobs: this.#drain.underway },
+      "not all jobs could be given back, their brokers deliver them again",
     );
-    const drained = new Promise<void>((resolve) => {
-      this.#drain.onDrained(resolve);
-    });
-    const leftMs = Math.max(0, deadline - this.#clock.elapsedMs());
-    if (await this.#attempt("wait for running jobs", leftMs, () => drained)) return;
-    this.#log.warn({ jobs: this.#drain.underway }, "running jobs are given back, the grace period is over");
-    for (const pool of pools) pool.abort();
-    await this.#attempt("return running jobs", RETURN_TIMEOUT_MS, () => drained);
   }
 
   /** Closes all drivers. Never rejects. */
@@ -69,18 +72,39 @@ export class DrainJobs {
     await Promise.all(
       this.#registry
         .all()
-        .map((pipeline) => this.#attempt("close driver", timeoutMs, (signal) => pipeline.driver.close(signal))),
+        .map((pipeline) =>
+          this.#attempt(pipeline, "close driver", timeoutMs, (signal) => pipeline.driver.close(signal)),
+        ),
     );
   }
 
-  async #attempt(step: string, timeoutMs: number, run: Parameters<typeof withDeadline<void>>[3]): Promise<boolean> {
+  async #stop(pipeline: Pipeline, timeoutMs: number): Promise<void> {
+    await this.#attempt(pipeline, "stop consuming", timeoutMs, (signal) => pipeline.driver.pause(signal));
+    await this.#pipelines.returnUnstarted(pipeline);
+  }
+
+  /** Resolves when nothing runs and nothing is being settled. */
+  #idle(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#drain.onDrained(resolve);
+    });
+  }
+
+  async #isDone(ended: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+    try {
+      await withDeadline(this.#clock, timeoutMs, "stop of jobs", () => ended);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #attempt(pipeline: Pipeline, step: string, timeoutMs: number, run: Bounded): Promise<void> {
     try {
       await withDeadline(this.#clock, timeoutMs, step, run);
-      return true;
     } catch (error) {
-      const expired = error instanceof DeadlineExceededError;
-      if (!expired) this.#log.warn({ step, reason: messageOf(error), err: error }, "stop did not go cleanly");
-      return false;
+      const { name } = pipeline.definition;
+      this.#log.warn({ pipeline: name, step, reason: messageOf(error), err: error }, "stop did not go cleanly");
     }
   }
 }

@@ -1,5 +1,7 @@
 import { ACK, type Delivery, NACK, RELEASE, type Settlement } from "../domain/delivery.ts";
 import type { Drain } from "../domain/drain.ts";
+import { messageOf } from "../domain/errors.ts";
+import type { Flow } from "../domain/flow.ts";
 import { headerValue, NO_HEADERS, numberHeader, POOL_HEADER, TIMEOUT_HEADER } from "../domain/job-headers.ts";
 import type { JobResult } from "../domain/job-result.ts";
 import type { Job } from "../domain/job.ts";
@@ -14,7 +16,7 @@ import type { Scheduler, Ticket } from "../domain/scheduler.ts";
 import { AcknowledgedDelivery } from "./acknowledged-delivery.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { ExecutionFacts, ExecutionLog } from "./execution-log.ts";
-import type { Settler } from "./settler.ts";
+import type { SettlementEnd, Settler } from "./settler.ts";
 
 /** Longest limit one job may ask for, seconds. */
 const MAX_TIMEOUT_SEC = 86_400 * 7;
@@ -144,28 +146,34 @@ export class ExecuteJob {
 
   #settle(execution: Execution, settlement: Settlement, decision: Decision, outcome: ExecutionOutcome): void {
     const { settler } = this.#parts;
-    settler.settle(execution.delivery, settlement, execution.ticket.flow, (reached) => {
-      this.#end(execution, decision, reached || settlement.t !== "ack" ? outcome : "failed");
+    settler.settle(execution.delivery, settlement, execution.ticket.flow, (end) => {
+      this.#end(execution, decision, outcomeAfter(outcome, settlement, end), end);
     });
   }
 
   /** Never rejects: `DeadLetters.bury` does not. */
   async #bury(execution: Execution, decision: Decision & { t: "dead" }): Promise<void> {
     const { delivery, ticket } = execution;
-    const burial = { flow: ticket.flow, delivery, job: delivery.job, letter: decision.letter };
-    const settlement = await this.#parts.deadLetters.bury(burial);
-    this.#settle(execution, settlement, decision, settlement.t === "retry" ? "retried" : "dead");
+    const { deadLetters, drain, settler } = this.#parts;
+    const draining = drain.state !== "running";
+    const burial = { flow: ticket.flow, delivery, job: delivery.job, letter: decision.letter, draining };
+    const settlement = await deadLetters.bury(burial);
+    settler.settle(delivery, settlement, ticket.flow, (end) => {
+      const outcome = outcomeAfter(settlement.t === "retry" ? "retried" : "dead", settlement, end);
+      if (outcome === "dead") deadLetters.givenUp(burial);
+      this.#end(execution, decision, outcome, end);
+    });
   }
 
   /** Not started: the same place again, unless the job has to leave this daemon. */
   #putBack(execution: Execution, result: JobResult): void {
-    const { ticket, delivery, job } = execution;
+    const { ticket, delivery } = execution;
     const { scheduler, drain, random, log } = this.#parts;
     const stops = result.t === "not_started" && result.reason === "worker_stop" ? this.#countStop(delivery) : 0;
     const leaves = !ticket.flow.storesLocally && (!ticket.flow.open || drain.state !== "running");
     if (stops < MAX_WORKER_STOPS && !leaves) {
       scheduler.putBack({ ...ticket, taken: { ...ticket.taken, item: delivery } });
-      this.#end(execution, { t: "put_back" }, "returned");
+      this.#end(execution, { t: "put_back" }, "returned", "done");
       return;
     }
     scheduler.finished(ticket);
@@ -176,7 +184,7 @@ export class ExecuteJob {
     this.#workerStops.delete(delivery);
     log.stopLoop(execution.facts);
     const delayMs = backoffMs(ticket.flow.definition.policy.backoff, stops, random.next());
-    const retry = { t: "retry", headers: job.headers, delayMs } as const;
+    const retry = { t: "retry", headers: delivery.job.headers, delayMs } as const;
     this.#settle(execution, retry, retry, "returned");
   }
 
@@ -186,13 +194,14 @@ export class ExecuteJob {
     return stops;
   }
 
-  #end(execution: Execution, decision: Decision, outcome: ExecutionOutcome): void {
+  #end(execution: Execution, decision: Decision, outcome: ExecutionOutcome, end: SettlementEnd): void {
     const { scheduler, metrics, drain, log, clock } = this.#parts;
     const { ticket, span, startedAtMs } = execution;
     const { name, driver } = ticket.flow.definition;
     if (decision.t !== "put_back") scheduler.settled(ticket);
     metrics.executed(name, driver, outcome, (clock.elapsedMs() - startedAtMs) / 1000);
-    if (log.verbose || decision.t !== "ack") log.ended(decision, execution.facts);
+    // What was not done was reported when it failed.
+    if (end === "done" && (log.verbose || decision.t !== "ack")) log.ended(decision, execution.facts);
     if (span !== undefined) {
       if (outcome === "failed" || outcome === "dead" || outcome === "retried") span.fail(outcome);
       span.end();
@@ -208,13 +217,31 @@ export class ExecuteJob {
     void this.#bury(execution, { t: "dead", letter: { reason: "deliveries", error, attempts, answer: undefined } });
   }
 
-  /** A job with `auto_ack` is settled before it runs; from then on it lives here alone. */
+  /**
+   * A job with `auto_ack` is settled before it runs; from then on it lives here alone. Local storage keeps it until
+   * it ends: nobody else could deliver it again, and a job that is put back must be found when jobs are counted.
+   */
   #acknowledged(ticket: Ticket): Delivery {
     const delivery = ticket.taken.item;
-    if (!delivery.job.autoAck || delivery instanceof AcknowledgedDelivery) return delivery;
-    const own = new AcknowledgedDelivery(delivery, ticket.flow.driver);
-    this.#parts.settler.settle(delivery, ACK, ticket.flow, () => undefined);
+    const { flow } = ticket;
+    if (!delivery.job.autoAck || flow.storesLocally || delivery instanceof AcknowledgedDelivery) return delivery;
+    const { drain, settler } = this.#parts;
+    const own: AcknowledgedDelivery = new AcknowledgedDelivery(delivery, flow.driver, (error) =>
+      this.#rescue(flow, own, error),
+    );
+    // The acknowledgement may take longer than the job: the driver must stay open for it.
+    drain.jobStarted();
+    settler.settle(delivery, ACK, flow, () => {
+      drain.jobEnded();
+    });
     return own;
+  }
+
+  #rescue(flow: Flow, delivery: AcknowledgedDelivery, error: unknown): Promise<void> {
+    const { job } = delivery;
+    const attempts = failuresOf(job.headers);
+    const letter = { reason: "auto_ack", error: messageOf(error), attempts, answer: undefined } as const;
+    return this.#parts.deadLetters.keep({ flow, delivery, job, letter, draining: false });
   }
 
   #checkPool(execution: Execution): void {
@@ -223,6 +250,14 @@ export class ExecuteJob {
       this.#parts.log.unknownPool(pool, execution.facts);
     }
   }
+}
+
+/** What is counted, given what became of the settlement. */
+function outcomeAfter(outcome: ExecutionOutcome, settlement: Settlement, end: SettlementEnd): ExecutionOutcome {
+  if (end === "done") return outcome;
+  // An acknowledgement follows the copy: the job is dead, even if its broker delivers it once more.
+  if (outcome === "dead") return settlement.t === "ack" ? "dead" : "failed";
+  return end === "failed" && (outcome === "ok" || outcome === "requeued") ? "failed" : outcome;
 }
 
 /** `x-job-timeout` in milliseconds, 0 where the job has none. */

@@ -19,7 +19,7 @@ export class ExecutionLog {
   readonly #unknownPools = new Set<string>();
 
   /** @param summary whether each finished job gets one record of level info, besides RoadRunner's own */
-  constructor(clock: Clock, log: Logger, summary: boolean) {
+  constructor(clock: Clock, log: Logger, summary = false) {
     this.#clock = clock;
     this.#log = log;
     this.#summary = summary;

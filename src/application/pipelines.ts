@@ -46,8 +46,13 @@ export class Pipelines {
    * @throws {UnknownDriverError} {InvalidPipelineError} {DeadlineExceededError}
    */
   async build(definition: PipelineDefinition): Promise<Pipeline> {
-    const { name, driver: kind, pool, settings } = definition;
+    const { name, driver: kind, pool, policy, settings } = definition;
     const factory = this.#catalog.factoryFor(kind, name);
+    if (policy.deadLetter === name) {
+      throw new InvalidPipelineError(
+        `option policy.dead_letter: ${JSON.stringify(name)} is the pipeline itself, where its dead letters would run again; name another one`,
+      );
+    }
     if (pool !== "" && !this.#scheduler.hasPool(pool)) {
       throw new InvalidPipelineError(`option pool: there is no worker pool named ${JSON.stringify(pool)}`);
     }
@@ -75,29 +80,45 @@ export class Pipelines {
     try {
       await this.#bounded(`resume of ${definition.name}`, (signal) => driver.resume(signal));
     } catch (error) {
-      this.#scheduler.close(flow);
+      await this.#stopConsuming(pipeline);
       throw error;
     }
     pipeline.state = "consuming";
     this.#logDone(pipeline, message, startedAt);
   }
 
-  /** When it resolves no further job of the pipeline can start; those that run may end and be settled. */
+  /**
+   * When it resolves no further job of the pipeline can start and its waiting jobs are back at their broker; those
+   * that run may end and be settled.
+   *
+   * @throws what the driver throws: no job starts and none is kept waiting all the same
+   */
   async pause(pipeline: Pipeline): Promise<void> {
     const startedAt = this.#clock.elapsedMs();
     this.#scheduler.close(pipeline.flow);
     pipeline.state = "paused";
-    await this.#bounded(`pause of ${pipeline.definition.name}`, (signal) => pipeline.driver.pause(signal));
-    this.returnUnstarted(pipeline);
+    try {
+      await this.#bounded(`pause of ${pipeline.definition.name}`, (signal) => pipeline.driver.pause(signal));
+    } finally {
+      await this.#attempt(pipeline, "return waiting jobs", () => this.returnUnstarted(pipeline));
+    }
     this.#logDone(pipeline, "pipeline was paused", startedAt);
   }
 
-  /** Gives waiting jobs back to their broker, in order. Local storage keeps its own where they are. */
-  returnUnstarted(pipeline: Pipeline): void {
-    if (pipeline.flow.storesLocally) return;
-    for (const delivery of this.#scheduler.withdraw(pipeline.flow)) {
-      this.#settler.settle(delivery, RELEASE, pipeline.flow, () => undefined);
-    }
+  /**
+   * Gives waiting jobs back to their broker, in order, and resolves when it has them. Local storage keeps its own
+   * where they are. Never rejects.
+   */
+  async returnUnstarted(pipeline: Pipeline): Promise<void> {
+    const { flow } = pipeline;
+    if (flow.storesLocally) return;
+    const returns = this.#scheduler.withdraw(flow).map(
+      (delivery) =>
+        new Promise<unknown>((resolve) => {
+          this.#settler.settle(delivery, RELEASE, flow, resolve);
+        }),
+    );
+    await Promise.all(returns);
   }
 
   /**
@@ -107,13 +128,18 @@ export class Pipelines {
   async destroy(pipeline: Pipeline): Promise<void> {
     const startedAt = this.#clock.elapsedMs();
     pipeline.state = "destroying";
-    this.#scheduler.close(pipeline.flow);
-    await this.#attempt(pipeline, "stop consuming", (signal) => pipeline.driver.pause(signal));
-    this.returnUnstarted(pipeline);
+    await this.#stopConsuming(pipeline);
     await this.#attempt(pipeline, "wait for running jobs", () => whenIdle(pipeline.flow));
     await this.#attempt(pipeline, "close the driver", (signal) => pipeline.driver.close(signal));
     this.#scheduler.removeFlow(pipeline.flow);
     this.#logDone(pipeline, "pipeline was stopped", startedAt);
+  }
+
+  /** Never fails: what goes wrong is logged. */
+  async #stopConsuming(pipeline: Pipeline): Promise<void> {
+    this.#scheduler.close(pipeline.flow);
+    await this.#attempt(pipeline, "stop consuming", (signal) => pipeline.driver.pause(signal));
+    await this.#attempt(pipeline, "return waiting jobs", () => this.returnUnstarted(pipeline));
   }
 
   async #buildDriver(definition: PipelineDefinition, flow: Flow): Promise<Driver> {
@@ -125,10 +151,7 @@ export class Pipelines {
       const driver = await this.#bounded(`start of driver ${kind}`, (signal) => {
         const built = factory.create({ pipeline: definition, sink: flow, timeoutMs: this.#timeoutMs }, signal);
         // Nobody waits any more for a driver that comes too late: it must not be left open.
-        void built.then(
-          (late) => (signal.aborted ? late.close(signal) : undefined),
-          () => undefined,
-        );
+        void built.then((late) => (signal.aborted ? late.close(signal) : undefined)).catch(() => undefined);
         return built;
       });
       const elapsed = Math.round(this.#clock.elapsedMs() - startedAt);

@@ -1,12 +1,13 @@
 import type { Drain } from "../domain/drain.ts";
 import { InvalidJobError, JobsError, messageOf } from "../domain/errors.ts";
+import { NO_HEADERS } from "../domain/job-headers.ts";
 import type { Job } from "../domain/job.ts";
 import type { Pipeline, PipelineRegistry } from "../domain/pipeline-registry.ts";
 import type { Clock } from "../domain/ports/clock.ts";
 import type { PushFailure } from "../domain/ports/driver.ts";
 import type { Logger } from "../domain/ports/logger.ts";
 import type { Metrics } from "../domain/ports/metrics.ts";
-import type { Tracer } from "../domain/ports/tracer.ts";
+import type { Span, Tracer } from "../domain/ports/tracer.ts";
 import { refuseWhileDraining, validateJob, withPipelineDefaults } from "./push-job.ts";
 
 /** What became of a batch. */
@@ -65,49 +66,59 @@ export class PushBatch {
 
   /** @returns the groups, or the first job that can not be pushed */
   #group(jobs: readonly Job[]): Group[] | PushFailure {
-    const groups = new Map<string, Group>();
+    const groups: Group[] = [];
+    const byName = new Map<string, Group>();
     for (const [index, job] of jobs.entries()) {
       try {
         validateJob(job);
-        let group = groups.get(job.pipeline);
-        if (group === undefined) {
-          const pipeline = this.#pipelines.get(job.pipeline);
-          refuseWhileDraining(pipeline, this.#drain);
-          group = { pipeline, jobs: [], indexes: [] };
-          groups.set(job.pipeline, group);
-        }
+        const group = byName.get(job.pipeline) ?? this.#groupOf(job.pipeline, groups);
+        byName.set(job.pipeline, group);
         group.jobs.push(withPipelineDefaults(job, group.pipeline));
         group.indexes.push(index);
       } catch (error) {
         return { index, error: asJobsError(error), unknown: false };
       }
     }
-    return [...groups.values()];
+    return groups;
+  }
+
+  /** One group for each pipeline, however its name is spelled: the order inside a pipeline is the request's. */
+  #groupOf(name: string, groups: Group[]): Group {
+    const pipeline = this.#pipelines.get(name);
+    refuseWhileDraining(pipeline, this.#drain);
+    const known = groups.find((group) => group.pipeline === pipeline);
+    if (known !== undefined) return known;
+    const group = { pipeline, jobs: [], indexes: [] };
+    groups.push(group);
+    return group;
   }
 
   #pushGroup(group: Group): Promise<readonly PushFailure[]> | readonly PushFailure[] {
     const { name, driver } = group.pipeline.definition;
     this.#metrics.pushRequested(name, driver, "batch", group.jobs.length);
+    const span = this.#tracer.enabled ? this.#span(group) : undefined;
     const startedAt = this.#clock.elapsedMs();
+    const done = (failures: readonly PushFailure[]): readonly PushFailure[] => {
+      const [first] = failures;
+      if (first !== undefined) span?.fail(first.error);
+      span?.end();
+      return this.#groupDone(group, failures, startedAt);
+    };
+    const jobs = span === undefined ? group.jobs : group.jobs.map((job) => job.withHeaders(span.inject(job.headers)));
     try {
-      const pending = group.pipeline.driver.pushBatch(this.#traced(group));
-      if (!(pending instanceof Promise)) return this.#groupDone(group, pending, startedAt);
-      return pending.then(
-        (failures) => this.#groupDone(group, failures, startedAt),
-        (error: unknown) => this.#groupDone(group, allFailed(group, error), startedAt),
-      );
+      const pending = group.pipeline.driver.pushBatch(jobs);
+      if (!(pending instanceof Promise)) return done(pending);
+      return pending.then(done, (error: unknown) => done(allFailed(group, error)));
     } catch (error) {
-      return this.#groupDone(group, allFailed(group, error), startedAt);
+      return done(allFailed(group, error));
     }
   }
 
-  #traced({ jobs, pipeline }: Group): readonly Job[] {
-    const [first] = jobs;
-    if (!this.#tracer.enabled || first === undefined) return jobs;
+  /** Continues the trace of the first job. */
+  #span({ jobs, pipeline }: Group): Span {
     const { name, driver } = pipeline.definition;
-    const span = this.#tracer.start("push_batch", first.headers, { pipeline: name, driver, jobs: jobs.length });
-    span.end();
-    return jobs.map((job) => job.withHeaders(span.inject(job.headers)));
+    const parent = jobs[0]?.headers ?? NO_HEADERS;
+    return this.#tracer.start("push_batch", parent, { pipeline: name, driver, jobs: jobs.length });
   }
 
   /** Counts, and turns places in the group into places in the batch. */
@@ -136,7 +147,9 @@ export class PushBatch {
 
 function allFailed(group: Group, error: unknown): readonly PushFailure[] {
   const failure = asJobsError(error);
-  return group.jobs.map((_job, index) => ({ index, error: failure, unknown: false }));
+  // After its deadline the driver can not say what was written.
+  const unknown = failure.code === "JOBS_DEADLINE_EXCEEDED";
+  return group.jobs.map((_job, index) => ({ index, error: failure, unknown }));
 }
 
 /** A driver that throws anything else has a bug; its jobs were not pushed all the same. */

@@ -8,6 +8,15 @@ import type { Metrics } from "../domain/ports/metrics.ts";
 /** Waits before the second, third and fourth try of an acknowledgement. */
 const ACK_RETRY_MS = [100, 400, 1600] as const;
 
+/** How a settlement ended. */
+export type SettlementEnd =
+  /** As it was asked for. */
+  | "done"
+  /** It came too late: the broker has taken the job back and delivers it anew. */
+  | "stale"
+  /** It could not be written: the job was given back to its broker, or is left to it. */
+  | "failed";
+
 /**
  * Carries settlements out. A settlement that fails is never followed by a destructive one: an acknowledgement is
  * tried again and then left to the broker's redelivery; anything else falls back to giving the original back.
@@ -24,62 +33,65 @@ export class Settler {
   }
 
   /**
-   * @param done called once when the delivery is out of our hands, at once if the driver settles at once; with
-   * `false` if the settlement did not reach the broker
+   * @param done called once when the delivery is out of our hands, at once if the driver settles at once
    */
-  settle(delivery: Delivery, settlement: Settlement, flow: Flow, done: (reached: boolean) => void): void {
+  settle(delivery: Delivery, settlement: Settlement, flow: Flow, done: (end: SettlementEnd) => void): void {
     let pending: Promise<void> | undefined;
     try {
       pending = delivery.settle(settlement);
     } catch (error) {
       pending = Promise.reject(error instanceof Error ? error : new Error(String(error)));
     }
-    if (pending === undefined) done(true);
+    if (pending === undefined) done("done");
     else void this.#finish(delivery, settlement, flow, pending).then(done);
   }
 
   /** Never rejects. */
-  async #finish(delivery: Delivery, settlement: Settlement, flow: Flow, first: Promise<void>): Promise<boolean> {
+  async #finish(delivery: Delivery, settlement: Settlement, flow: Flow, first: Promise<void>): Promise<SettlementEnd> {
     try {
       await first;
-      return true;
+      return "done";
     } catch (error) {
-      if (isStale(error)) return this.#stale(flow);
+      if (isStale(error)) return this.#stale(delivery, settlement, flow);
       if (settlement.t === "ack") return this.#retryAck(delivery, flow, error);
       this.#failed(delivery, flow, settlement, error);
       if (settlement.t !== "release") await this.#release(delivery, flow);
-      return false;
+      return "failed";
     }
   }
 
-  async #retryAck(delivery: Delivery, flow: Flow, firstError: unknown): Promise<boolean> {
+  async #retryAck(delivery: Delivery, flow: Flow, firstError: unknown): Promise<SettlementEnd> {
     let lastError = firstError;
     for (const delayMs of ACK_RETRY_MS) {
       await this.#pause(delayMs);
       try {
         await delivery.settle(ACK);
-        return true;
+        return "done";
       } catch (error) {
-        if (isStale(error)) return this.#stale(flow);
+        if (isStale(error)) return this.#stale(delivery, ACK, flow);
         lastError = error;
       }
     }
     this.#failed(delivery, flow, ACK, lastError);
-    return false;
+    return "failed";
   }
 
   async #release(delivery: Delivery, flow: Flow): Promise<void> {
     try {
       await delivery.settle(RELEASE);
     } catch (error) {
-      if (!isStale(error)) this.#failed(delivery, flow, RELEASE, error);
+      if (isStale(error)) this.#stale(delivery, RELEASE, flow);
+      else this.#failed(delivery, flow, RELEASE, error);
     }
   }
 
   /** The broker has the job again and delivers it anew: nothing is lost, nothing is to be done. */
-  #stale(flow: Flow): boolean {
-    this.#metrics.staleSettlement(flow.definition.name);
-    return false;
+  #stale(delivery: Delivery, settlement: Settlement, flow: Flow): SettlementEnd {
+    const { name } = flow.definition;
+    this.#metrics.staleSettlement(name);
+    const fields = { ID: delivery.job.id, pipeline: name, settlement: settlement.t };
+    this.#log.info(fields, "settlement came too late, the broker delivers the job again");
+    return "stale";
   }
 
   #failed(delivery: Delivery, flow: Flow, settlement: Settlement, error: unknown): void {

@@ -1,11 +1,11 @@
-import { messageOf } from "../domain/errors.ts";
+import { JobsError, messageOf } from "../domain/errors.ts";
 import type { Pipeline, PipelineRegistry } from "../domain/pipeline-registry.ts";
 import type { Clock } from "../domain/ports/clock.ts";
 import type { DriverStats } from "../domain/ports/driver.ts";
 import type { Logger } from "../domain/ports/logger.ts";
 import { withDeadline } from "./deadline.ts";
 
-/** A driver that takes longer is reported with what was known before. */
+/** A driver that takes longer is reported with what was known before, one that fails with zeros. */
 const STAT_TIMEOUT_MS = 2000;
 
 /** State of one pipeline as `jobs.Stat` reports it. */
@@ -51,7 +51,8 @@ export class StatPipelines {
       return toStat(pipeline, stats, "");
     } catch (error) {
       this.#log.warn({ pipeline: name, err: error }, "driver did not report its state");
-      return toStat(pipeline, this.#lastKnown.get(pipeline), messageOf(error));
+      const late = JobsError.is(error) && error.code === "JOBS_DEADLINE_EXCEEDED";
+      return toStat(pipeline, late ? this.#lastKnown.get(pipeline) : undefined, messageOf(error));
     }
   }
 }

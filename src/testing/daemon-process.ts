@@ -29,8 +29,14 @@ export interface DaemonOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Where its RPC listens: a unix socket in its folder (default), or a free port on the loopback interface. */
   readonly transport?: "unix" | "tcp";
+  /** Address of its RPC, instead of one of `transport`. */
+  readonly listen?: string;
+  /** File it is started with, relative to its folder, instead of the one with `config`. */
+  readonly configPath?: string;
   /** Level of the log, default `debug`. */
   readonly logLevel?: "debug" | "info";
+  /** Further keys of section `logs`, YAML flow style. */
+  readonly logs?: string;
   /** Flags of Node, e.g. for a profile. */
   readonly nodeFlags?: readonly string[];
 }
@@ -56,15 +62,22 @@ export class DaemonProcess {
 
   private constructor(directory: string, options: DaemonOptions) {
     this.directory = directory;
-    const listen = options.transport === "tcp" ? "tcp://127.0.0.1:0" : `unix://${join(directory, "rpc.sock")}`;
+    const ownAddress = options.transport === "tcp" ? "tcp://127.0.0.1:0" : `unix://${join(directory, "rpc.sock")}`;
+    const listen = options.listen ?? ownAddress;
     const configPath = join(directory, ".rr.yaml");
     const head = [
       'version: "3"',
       `rpc: { listen: ${JSON.stringify(listen)} }`,
-      `logs: { mode: production, level: ${options.logLevel ?? "debug"}, output: [stdout] }`,
+      `logs: { mode: production, level: ${options.logLevel ?? "debug"}, output: [stdout], ${options.logs ?? ""} }`,
     ];
     writeFileSync(configPath, `${head.join("\n")}\n${options.config}\n`);
-    const args = [...(options.nodeFlags ?? []), join(packageRoot(), "bin/jobsd.js"), "serve", "-c", configPath];
+    const args = [
+      ...(options.nodeFlags ?? []),
+      join(packageRoot(), "bin/jobsd.js"),
+      "serve",
+      "-c",
+      options.configPath ?? configPath,
+    ];
     this.child = spawn(process.execPath, args, {
       cwd: directory,
       env: { ...process.env, ...options.env },
@@ -134,6 +147,11 @@ export class DaemonProcess {
   /** Sends SIGTERM and waits for the end. */
   async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<DaemonExit> {
     if (this.#exit === undefined) this.child.kill(signal);
+    return this.stopped();
+  }
+
+  /** Waits for an end that is under way, at most 30 s, then ends it. Its folder is removed. */
+  async stopped(): Promise<DaemonExit> {
     const timer = setTimeout(() => this.child.kill("SIGKILL"), PATIENCE_MS);
     const exit = await this.exited;
     clearTimeout(timer);

@@ -34,6 +34,13 @@ export class FakePool implements WorkerPool {
     this.#free = size;
   }
 
+  /** Never: each worker has one job at a time. */
+  readonly spare = false;
+
+  accepts(): boolean {
+    return false;
+  }
+
   get free(): number {
     return this.#free;
   }

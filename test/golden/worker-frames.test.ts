@@ -88,7 +88,9 @@ describe("jobs as RoadRunner gives them to its workers", () => {
       const payload = job.payload.subarray(job.options[0]);
       const relay = new FakeRelay();
 
-      new JobFrames(1_000_000).send(taskOf(driver, context, payload), relay);
+      const frames = new JobFrames(1_000_000);
+      frames.queue(taskOf(driver, context, payload), relay, false);
+      frames.flush();
 
       const [ours] = decode(relay.sent[0]?.toString("hex") ?? "");
       expect(ours).toMatchObject({ flags: job.flags, stream: job.stream });

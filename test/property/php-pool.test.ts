@@ -4,7 +4,7 @@ import { FrameReader } from "../../src/adapters/goridge/frame-reader.ts";
 import { JobFrames } from "../../src/adapters/php-pool/job-frames.ts";
 import { readAnswer } from "../../src/adapters/php-pool/job-response.ts";
 import { StderrLines } from "../../src/adapters/php-pool/stderr-lines.ts";
-import { toArgv } from "../../src/adapters/php-pool/worker-command.ts";
+import { splitWords } from "../../src/infrastructure/config/command-words.ts";
 import { toHeaders } from "../../src/domain/job-headers.ts";
 import { FakeRelay } from "../support/fake-workers.ts";
 import { aTask } from "../support/worker-tasks.ts";
@@ -22,9 +22,10 @@ describe("what goes to workers and comes from them", () => {
     fc.assert(
       fc.property(job, headers, drivers, fc.option(text, { nil: undefined }), (fields, entries, driver, queue) => {
         const relay = new FakeRelay();
-        expect(
-          frames.send(aTask({ ...fields, headers: toHeaders(entries) }, { driver, queue }), relay),
-        ).toBeUndefined();
+        expect(frames.queue(aTask({ ...fields, headers: toHeaders(entries) }, { driver, queue }), relay, false).t).toBe(
+          "queued",
+        );
+        frames.flush();
 
         const reader = new FrameReader({ maxPayloadBytes: 1_000_000 });
         reader.push(relay.sent[0] ?? Buffer.alloc(0));
@@ -92,7 +93,7 @@ describe("what goes to workers and comes from them", () => {
 
     fc.assert(
       fc.property(fc.array(word, { minLength: 1 }), fc.constantFrom(" ", "\t", "  \n "), (words, space) => {
-        expect(toArgv("server.command", words.join(space), () => false)).toEqual(words);
+        expect(splitWords(words.join(space))).toEqual(words);
       }),
     );
   });

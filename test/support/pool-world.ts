@@ -25,6 +25,7 @@ export function aPool(options: Partial<PoolOptions> = {}): PoolWorld {
     allocateTimeoutMs: 1000,
     destroyTimeoutMs: 5000,
     execTtlMs: 0,
+    pipelining: { maxDepth: 1, windowMs: 2, fence: true },
     maxFrameBytes: 4096,
   };
   const pool = new PhpWorkerPool(

@@ -68,6 +68,7 @@ export class RealPool implements AsyncDisposable {
       allocateTimeoutMs: 15_000,
       destroyTimeoutMs: 5000,
       execTtlMs: 0,
+      pipelining: { maxDepth: 1, windowMs: 2, fence: true },
       maxFrameBytes: 256 * 1024 * 1024,
     };
     const launcher = new ProcessLauncher(clock, this.log.channel("server"));

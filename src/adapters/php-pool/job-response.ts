@@ -79,7 +79,7 @@ function toType(value: unknown): number {
   if (value === undefined || value === null) return 0;
   const type = toNumber(value);
   if (type === undefined || !Number.isSafeInteger(type) || type < 0) {
-    throw new MalformedAnswer(`"type" must be a number of 0 or more, it is ${brief(value)}`);
+    throw new MalformedAnswer(`"type" must be a number of 0 or more, it is ${kindOf(value)}`);
   }
   return type;
 }
@@ -87,7 +87,7 @@ function toType(value: unknown): number {
 function toData(value: unknown): Map<string, unknown> {
   if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) return new Map();
   const data = fieldsOf(value);
-  if (data === undefined) throw new MalformedAnswer(`"data" must be an object, it is ${brief(value)}`);
+  if (data === undefined) throw new MalformedAnswer(`"data" must be an object, it is ${kindOf(value)}`);
   return data;
 }
 
@@ -101,14 +101,14 @@ function toFlag(value: unknown): boolean {
   if (typeof value === "boolean") return value;
   if (value === 1 || value === "1" || value === "true") return true;
   if (value === 0 || value === "0" || value === "false" || value === "") return false;
-  throw new MalformedAnswer(`"requeue" must be true or false, it is ${brief(value)}`);
+  throw new MalformedAnswer(`"requeue" must be true or false, it is ${kindOf(value)}`);
 }
 
 function toDelayMs(value: unknown, onOddity: OddityListener): number {
   if (value === undefined || value === null) return 0;
   const seconds = toNumber(value);
   if (seconds === undefined || seconds > MAX_DELAY_SEC) {
-    throw new MalformedAnswer(`"delay_seconds" must be a number of seconds, it is ${brief(value)}`);
+    throw new MalformedAnswer(`"delay_seconds" must be a number of seconds, it is ${kindOf(value)}`);
   }
   if (seconds < 0) {
     onOddity("delay_seconds of the answer is negative, taken as 0");
@@ -132,7 +132,7 @@ function toHeaderLists(value: unknown): JobHeaders {
 
 function toHeaderEntries(value: unknown): readonly (readonly [string, readonly string[]])[] {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new MalformedAnswer(`"headers" must be an object of lists of strings, it holds ${brief(value)}`);
+    throw new MalformedAnswer(`"headers" must be an object of lists of strings, it holds ${kindOf(value)}`);
   }
   return Object.entries(value).map(([name, list]: [string, unknown]) => [name, toValues(name, list)]);
 }
@@ -143,12 +143,18 @@ function toValues(name: string, value: unknown): readonly string[] {
   return list.map((item) => {
     if (typeof item === "string") return item;
     if (typeof item === "number" || typeof item === "boolean") return String(item);
-    throw new MalformedAnswer(`header ${brief(name)} must be a list of strings, it holds ${brief(item)}`);
+    throw new MalformedAnswer(`header ${brief(name)} must be a list of strings, it holds ${kindOf(item)}`);
   });
 }
 
-/** A value's beginning, for a message; an answer may hold anything, so never much of it. */
-function brief(value: unknown): string {
-  const text = JSON.stringify(value);
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+/** A header's name, for a message; a worker may call it anything, so never much of it. */
+function brief(name: string): string {
+  return JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
+}
+
+/** What kind of value stands there. Never the value: messages are logged, and an answer may hold data of the job. */
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }

@@ -1,4 +1,6 @@
 import type { CancelSignal } from "../../domain/cancel-signal.ts";
+import { headerValue, NO_HEADERS, TIMEOUT_HEADER } from "../../domain/job-headers.ts";
+import type { Job } from "../../domain/job.ts";
 import { JobsError, messageOf, PoolStoppedError, WorkerStartError } from "../../domain/errors.ts";
 import type { Clock, Timer } from "../../domain/ports/clock.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
@@ -6,7 +8,10 @@ import type { Random } from "../../domain/ports/random.ts";
 import type { PoolStatus, WorkerPool, WorkerSnapshot, WorkerTask } from "../../domain/ports/worker-pool.ts";
 import { DegradedReport } from "./degraded-report.ts";
 import { ExecDeadlines } from "./exec-deadlines.ts";
+import { JobClasses } from "./job-classes.ts";
 import { JobFrames } from "./job-frames.ts";
+import type { InFlightJob } from "./in-flight.ts";
+import { OverrunWatch } from "./overrun-watch.ts";
 import type { PoolOptions } from "./pool-options.ts";
 import { type LeaveReason, PooledWorker, type WorkerOwner } from "./pooled-worker.ts";
 import { RespawnSchedule } from "./respawn-schedule.ts";
@@ -35,6 +40,8 @@ type Phase =
 /** One of the places for workers. */
 type Place = "empty" | "starting" | PooledWorker;
 
+/** Shortest limit of an execution with which jobs may be queued in front of a worker. */
+const MIN_PIPELINED_TTL_MS = 1000;
 /** A worker that ends before it has answered a job and before that age points to a broken script. */
 const EARLY_DEATH_MS = 60_000;
 
@@ -45,6 +52,7 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
   readonly #ports: PoolPorts;
   readonly #log: Logger;
   readonly #frames: JobFrames;
+  readonly #classes: JobClasses;
   readonly #schedule: RespawnSchedule;
   readonly #deadlines: ExecDeadlines<PooledWorker>;
   readonly #report: DegradedReport;
@@ -52,10 +60,18 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
   readonly #places: Place[];
   /** Workers that can take a job, the one that has been free longest first. */
   readonly #free = new Set<PooledWorker>();
+  /** Workers that have jobs and might get another one behind them, the one that got a job last at the end. */
+  readonly #spare = new Set<PooledWorker>();
+  /** The worker that accepted a job in `accepts`, for the `run` that follows. */
+  #accepting: PooledWorker | undefined;
+  readonly #pipelined: boolean;
   /** Every worker whose process is not gone. */
   readonly #processes = new Set<PooledWorker>();
   /** Cancels starts under way. */
   readonly #starts = new AbortController();
+  readonly #overruns: OverrunWatch;
+  #flushing = false;
+  #deafReported = false;
   #phase: Phase = "new";
   #startCount = 0;
   #respawnTimer: Timer | undefined;
@@ -68,6 +84,11 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     this.#ports = ports;
     this.#log = ports.logger.channel("server");
     this.#frames = new JobFrames(options.maxFrameBytes);
+    const { maxDepth, windowMs } = options.pipelining;
+    this.#classes = new JobClasses(windowMs, maxDepth);
+    // A job that may run less than a second must not wait in a pipe while its time runs.
+    this.#pipelined = maxDepth > 1 && (options.execTtlMs === 0 || options.execTtlMs >= MIN_PIPELINED_TTL_MS);
+    this.#overruns = new OverrunWatch(ports.clock, this.#log);
     this.#schedule = new RespawnSchedule(ports.random);
     this.#deadlines = new ExecDeadlines(ports.clock, (worker) => {
       worker.expire();
@@ -113,16 +134,57 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     throw startError(this.name, failure);
   }
 
+  get spare(): boolean {
+    return this.#spare.size > 0;
+  }
+
+  accepts(job: Job): boolean {
+    if (job.headers !== NO_HEADERS && headerValue(job.headers, TIMEOUT_HEADER) !== undefined) return false;
+    const jobClass = this.#classes.of(job);
+    if (jobClass.predictedMs === Infinity) return false;
+    for (const worker of this.#spare) {
+      if (!worker.accepts(jobClass)) continue;
+      this.#accepting = worker;
+      return true;
+    }
+    return false;
+  }
+
   run(task: WorkerTask): void {
-    const [worker] = this.#free;
+    const worker = this.#firstFree() ?? this.#accepting;
     if (worker === undefined) {
       if (this.#phase === "stopping") throw new PoolStoppedError(this.name);
       throw new Error(`worker pool ${this.name}: run was called although no worker is free`);
     }
+    this.#accepting = undefined;
     this.#free.delete(worker);
-    const timeoutMs = task.timeoutMs > 0 ? task.timeoutMs : this.#options.execTtlMs;
-    if (timeoutMs > 0) this.#deadlines.set(worker, timeoutMs);
-    worker.run(task, timeoutMs);
+    worker.run(task, task.timeoutMs > 0 ? task.timeoutMs : this.#options.execTtlMs);
+    if (this.#pipelined) this.#queued(worker);
+    else this.#frames.flush();
+  }
+
+  #firstFree(): PooledWorker | undefined {
+    const [worker] = this.#free;
+    return worker;
+  }
+
+  /** Frames leave together at the end of this step of the event loop. */
+  #queued(worker: PooledWorker): void {
+    this.#updateSpare(worker);
+    if (worker.depth > 1) this.#overruns.watch(worker);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    process.nextTick(this.#flush);
+  }
+
+  readonly #flush = (): void => {
+    this.#flushing = false;
+    this.#frames.flush();
+  };
+
+  #updateSpare(worker: PooledWorker): void {
+    this.#spare.delete(worker);
+    if (worker.spare) this.#spare.add(worker);
   }
 
   onFree(listener: () => void): void {
@@ -176,7 +238,22 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     signal.removeEventListener("abort", force);
   }
 
+  probed(worker: PooledWorker, answered: boolean): void {
+    if (!answered && !this.#deafReported) {
+      this.#deafReported = true;
+      const fields = { pid: worker.pid, pool: this.name };
+      this.#log.warn(fields, "workers do not answer a second pid request, they get one job at a time");
+    }
+    this.#free.add(worker);
+    this.#onFree();
+  }
+
+  began(worker: PooledWorker, job: InFlightJob): void {
+    if (job.timeoutMs > 0) this.#deadlines.set(worker, job.timeoutMs);
+  }
+
   answered(worker: PooledWorker): void {
+    if (worker.depth > 0) return;
     this.#deadlines.clear(worker);
     if (worker.proven) this.#schedule.finishedJob();
     if (this.#phase === "stopping") {
@@ -184,11 +261,19 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
       return;
     }
     this.#report.recovered();
-    this.#resting.add(worker);
+    if (worker.fenced) this.#free.add(worker);
+    else this.#resting.add(worker);
+  }
+
+  progressed(worker: PooledWorker): void {
+    if (this.#phase === "stopping") return;
+    if (this.#pipelined) this.#updateSpare(worker);
+    if (this.#free.size > 0 || this.#spare.size > 0) this.#onFree();
   }
 
   left(worker: PooledWorker, reason: LeaveReason): void {
     this.#free.delete(worker);
+    this.#spare.delete(worker);
     this.#deadlines.clear(worker);
     if (this.#places[worker.slot] === worker) this.#places[worker.slot] = "empty";
     if (reason === "stop" || this.#phase === "stopping") return;
@@ -268,8 +353,22 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     this.#startCount += 1;
     try {
       const link = await launcher.launch(spec, this.#starts.signal);
-      const settings = { pool: this.name, slot, destroyTimeoutMs, frames: this.#frames, clock, log: this.#log };
-      this.#adopt(new PooledWorker(link, settings, this));
+      this.#adopt(
+        new PooledWorker(
+          link,
+          {
+            pool: this.name,
+            slot,
+            destroyTimeoutMs,
+            frames: this.#frames,
+            classes: this.#classes,
+            pipelining: this.#options.pipelining,
+            clock,
+            log: this.#log,
+          },
+          this,
+        ),
+      );
     } catch (error) {
       this.#places[slot] = "empty";
       throw error;
@@ -288,11 +387,15 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     }
     this.#schedule.started(this.#ports.clock.elapsedMs());
     this.#places[worker.slot] = worker;
-    this.#free.add(worker);
     const fields = { pid: worker.pid, pool: this.name, max_execs: 0, internal_event_name: "EventWorkerConstruct" };
     this.#log.debug(fields, "worker is allocated");
     worker.attach();
-    if (this.#free.has(worker)) this.#onFree();
+    if (this.#places[worker.slot] !== worker) return;
+    if (this.#pipelined && this.#options.pipelining.fence) worker.probe();
+    else {
+      this.#free.add(worker);
+      this.#onFree();
+    }
   }
 
   /** No more jobs and no more workers; the idle ones are asked to end. */
@@ -302,6 +405,8 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner {
     this.#starts.abort();
     this.#respawnTimer?.cancel();
     this.#free.clear();
+    this.#spare.clear();
+    this.#frames.flush();
     for (const worker of this.#processes) {
       if (worker.state === "ready") worker.stop("stop");
     }

@@ -5,6 +5,7 @@ import type { Relay, RelayListener, WrittenPart } from "./relay.ts";
 /** Nobody has asked yet. */
 const DEAF: RelayListener = {
   frame: () => undefined,
+  received: () => undefined,
   incomplete: () => undefined,
   broken: () => undefined,
   writeFailed: () => undefined,
@@ -110,6 +111,7 @@ export class PipeRelay implements Relay {
       this.#listener.broken(error);
       return;
     }
+    this.#listener.received();
     if (this.#reader.bufferedBytes > 0) this.#listener.incomplete();
   }
 

@@ -1,3 +1,5 @@
+import type { Pipelining } from "./pooled-worker.ts";
+
 /** How a pool runs its workers. All limits are set; `PhpWorkerPool` knows no defaults. */
 export interface PoolOptions {
   /** Program and arguments, one or more. */
@@ -12,6 +14,8 @@ export interface PoolOptions {
   readonly destroyTimeoutMs: number;
   /** Limit of one execution, 0 for none. A task's own limit goes before. */
   readonly execTtlMs: number;
+  /** How jobs may be queued in front of a worker. */
+  readonly pipelining: Pipelining;
   /** Limit of a frame's payload in both directions; 256 MiB in production. */
   readonly maxFrameBytes: number;
   /** Working directory of the workers; the daemon's if it is not given. */

@@ -4,12 +4,14 @@ import type { Logger } from "../../domain/ports/logger.ts";
 import type { WorkerSnapshot, WorkerStateName, WorkerTask } from "../../domain/ports/worker-pool.ts";
 import type { FrameError } from "../goridge/frame-reader.ts";
 import { encodeFrame, FLAGS, type Frame, STREAM_BITS } from "../goridge/frame.ts";
-import type { JobFrames } from "./job-frames.ts";
+import { InFlight, InFlightJob } from "./in-flight.ts";
+import type { JobClass, JobClasses } from "./job-classes.ts";
+import { FENCE, type JobFrames } from "./job-frames.ts";
 import { readAnswer } from "./job-response.ts";
 import type { WrittenPart } from "./relay.ts";
 import type { WorkerExit, WorkerLink, WorkerLinkListener } from "./worker-link.ts";
 import { exitText } from "./worker-process.ts";
-import { isActive, moved } from "./worker-state.ts";
+import { moved } from "./worker-state.ts";
 
 /** Why a worker takes no more jobs. */
 export type LeaveReason =
@@ -26,8 +28,14 @@ export type LeaveReason =
 
 /** The pool, as its workers see it. */
 export interface WorkerOwner {
-  /** The worker has answered and may soon be given another job: ask `rested` one turn of the event loop later. */
+  /** The worker has answered its probe or told by silence that it knows none; it may be given jobs from now on. */
+  probed(worker: PooledWorker, answered: boolean): void;
+  /** The worker has answered the job that was the head; it may have more. */
   answered(worker: PooledWorker): void;
+  /** Everything that came in one chunk was looked at, and there were answers in it. */
+  progressed(worker: PooledWorker): void;
+  /** The worker begins with the job that is the head now. */
+  began(worker: PooledWorker, job: InFlightJob): void;
   /** The worker takes no more jobs; its process may still be there. Called once. */
   left(worker: PooledWorker, reason: LeaveReason): void;
   /** The process is gone. Called once, after `left`. */
@@ -40,8 +48,20 @@ export interface PooledWorkerSettings {
   /** From the stop frame to SIGKILL. */
   readonly destroyTimeoutMs: number;
   readonly frames: JobFrames;
+  readonly classes: JobClasses;
+  readonly pipelining: Pipelining;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+/** How jobs may be queued in front of a worker. */
+export interface Pipelining {
+  /** Frames in one worker; 1 = one at a time. */
+  readonly maxDepth: number;
+  /** Predicted work that may be in one worker. */
+  readonly windowMs: number;
+  /** Whether each job has a fence in front of it. */
+  readonly fence: boolean;
 }
 
 const STOP_FRAME = encodeFrame(FLAGS.control | FLAGS.json, [], [Buffer.from('{"stop":true}')]);
@@ -52,7 +72,18 @@ const MAX_ERROR_BYTES = 64 * 1024;
 const STDOUT_CRC_TEXT =
   "validation failed on the message sent to STDOUT, see: https://docs.roadrunner.dev/error-codes/stdout-crc, invalid message: ";
 
-/** One worker of a pool: has one job at a time and turns what its process does into the job's result. */
+/** How long a worker may take to answer the probe; the handshake was answered, so it is up. */
+const PROBE_MS = 1000;
+/** Bytes of frames in one worker that leave room for another. */
+const MAX_QUEUED_BYTES = 256 * 1024;
+
+const WORKER_GONE: JobResult = { t: "not_started", reason: "worker_gone" };
+const SHUTDOWN: JobResult = { t: "not_started", reason: "shutdown" };
+
+/**
+ * One worker of a pool: gets jobs, several at a time while they are short, and turns what its process does into their
+ * results. Answers come in the order of the jobs; fences between them tell which job had begun.
+ */
 export class PooledWorker implements WorkerLinkListener {
   readonly slot: number;
   readonly createdAtMs: number;
@@ -60,15 +91,28 @@ export class PooledWorker implements WorkerLinkListener {
   readonly #link: WorkerLink;
   readonly #settings: PooledWorkerSettings;
   readonly #owner: WorkerOwner;
+  readonly #jobs = new InFlight();
   #state: WorkerStateName = "inactive";
-  #task: WorkerTask | undefined;
-  #timeoutMs = 0;
   #executions = 0;
   #verdicts = 0;
   #left: LeaveReason | undefined;
-  #stopTimer: Timer | undefined;
-  /** The answer before, for the report if another one follows. */
+  /** Nothing it sends counts any more. */
+  #killed = false;
+  /** The answer to the probe has not come. */
+  #probing = false;
+  /** Jobs have fences; until the probe was answered nobody knows. */
+  #fenced = false;
+  /** It was given as many jobs as it may have: the next ones come together, when it has done half of these. */
+  #full = false;
+  /** It has made a mistake and gets one job at a time until it is replaced. */
+  #suspect = false;
+  #timer: Timer | undefined;
+  /** The answer before, and the job it was for, for the report if another one follows. */
   #lastAnswer: Buffer | undefined;
+  #lastJobId = "";
+  /** When the head began as far as is known, and the classes of the jobs answered since. */
+  #sinceMs = 0;
+  readonly #answeredClasses: JobClass[] = [];
 
   constructor(link: WorkerLink, settings: PooledWorkerSettings, owner: WorkerOwner) {
     this.#link = link;
@@ -85,6 +129,16 @@ export class PooledWorker implements WorkerLinkListener {
     this.#link.attach(this);
   }
 
+  /** Finds out whether the worker answers fences: `probed` follows within a second. */
+  probe(): void {
+    if (this.#left !== undefined) return;
+    this.#probing = true;
+    this.#link.relay.send(FENCE);
+    this.#timer = this.#settings.clock.startTimer(PROBE_MS, () => {
+      this.#probeEnded(false);
+    });
+  }
+
   get state(): WorkerStateName {
     return this.#state;
   }
@@ -92,6 +146,32 @@ export class PooledWorker implements WorkerLinkListener {
   /** Whether it has answered a job so far, in whatever way. */
   get proven(): boolean {
     return this.#verdicts > 0;
+  }
+
+  /** Jobs it has. */
+  get depth(): number {
+    return this.#jobs.length;
+  }
+
+  /** Whether stray bytes are noticed even if the next job is written at once. */
+  get fenced(): boolean {
+    return this.#fenced;
+  }
+
+  /** Whether another job might be put behind the ones it has. */
+  get spare(): boolean {
+    const { maxDepth, windowMs, fence } = this.#settings.pipelining;
+    const { length, predictedMs, bytes } = this.#jobs;
+    if (length === 0 || length >= maxDepth || this.#left !== undefined || this.#suspect) return false;
+    if (fence && !this.#fenced) return false;
+    if (this.#full && length > maxDepth / 2) return false;
+    this.#full = false;
+    return predictedMs < windowMs && bytes < MAX_QUEUED_BYTES;
+  }
+
+  /** Milliseconds since the head began, as far as is known. */
+  headAgeMs(nowMs: number): number {
+    return this.#jobs.length === 0 ? 0 : nowMs - this.#sinceMs;
   }
 
   snapshot(): WorkerSnapshot {
@@ -104,17 +184,38 @@ export class PooledWorker implements WorkerLinkListener {
     };
   }
 
-  /** Gives it a job. Only for a worker that is ready. @param timeoutMs limit of the execution, to be reported */
+  /** Whether a job of this class may be put behind the ones it has. */
+  accepts(jobClass: JobClass): boolean {
+    const { windowMs } = this.#settings.pipelining;
+    if (!this.spare) return false;
+    if (this.#jobs.length >= jobClass.depth) {
+      this.#full = true;
+      return false;
+    }
+    if (this.#jobs.predictedMs + jobClass.predictedMs > windowMs) return false;
+    return this.#settings.clock.elapsedMs() - this.#sinceMs <= windowMs;
+  }
+
+  /** Gives it a job. Only for a worker that is ready or accepts it. @param timeoutMs limit of the execution */
   run(task: WorkerTask, timeoutMs: number): void {
-    this.#timeoutMs = timeoutMs;
-    this.#state = moved(this.#state, "working");
-    this.#task = task;
-    const problem = this.#settings.frames.send(task, this.#link.relay);
-    if (problem === undefined) this.#executions += 1;
-    else
+    const { frames, classes, clock } = this.#settings;
+    const framed = frames.queue(task, this.#link.relay, this.#fenced);
+    if (framed.t === "refused") {
       queueMicrotask(() => {
-        this.#refuse(problem);
+        this.#refuse(task, framed.problem);
       });
+      return;
+    }
+    const first = this.#jobs.length === 0;
+    this.#full = this.#jobs.length + 1 >= this.#settings.pipelining.maxDepth;
+    const fence = this.#fenced ? "sent" : "none";
+    const job = new InFlightJob(task, timeoutMs, classes.of(task.job), framed.bytes, fence);
+    this.#jobs.push(job);
+    this.#executions += 1;
+    if (!first) return;
+    this.#state = moved(this.#state, "working");
+    this.#sinceMs = clock.elapsedMs();
+    this.#owner.began(this, job);
   }
 
   /**
@@ -134,86 +235,121 @@ export class PooledWorker implements WorkerLinkListener {
     const { clock, log, destroyTimeoutMs } = this.#settings;
     log.debug(this.#fields(), "sending stop request to the worker");
     this.#link.relay.send(STOP_FRAME);
-    this.#stopTimer = clock.startTimer(destroyTimeoutMs, () => {
+    this.#timer?.cancel();
+    this.#timer = clock.startTimer(destroyTimeoutMs, () => {
       log.warn(this.#fields(), "worker doesn't respond on stop command, killing process");
-      this.#link.kill();
+      this.#kill();
     });
   }
 
-  /** Ends the process at once; a job it has is given back as not started. */
+  /** Ends the process at once; jobs it has are given back as not started. */
   abort(): void {
     this.#leave("destroyed", "stop");
-    this.#link.kill();
-    this.#finish({ t: "not_started", reason: "shutdown" });
+    this.#kill();
+    this.#jobs.endAll(SHUTDOWN, SHUTDOWN);
   }
 
-  /** Ends the process because its job took longer than it may. */
+  /** Ends the process because its head took longer than it may. */
   expire(): void {
-    const timeoutMs = this.#timeoutMs;
-    if (this.#task === undefined || !this.#leave("execTTLReached", "timeout")) return;
-    this.#link.kill();
-    const fields = { ...this.#fields("EventExecTTL"), timeoutMs, jobId: this.#task.job.id };
+    const { head } = this.#jobs;
+    if (head === undefined || !this.#leave("execTTLReached", "timeout")) return;
+    const { timeoutMs } = head;
+    this.#kill();
+    const fields = { ...this.#fields("EventExecTTL"), timeoutMs, jobId: head.task.job.id };
     this.#settings.log.warn(fields, "worker stopped, and will be restarted");
-    this.#finish({ t: "failed", reason: "timeout", message: `execution took longer than ${timeoutMs} ms` });
+    const message = `execution took longer than ${timeoutMs} ms`;
+    this.#jobs.endAll({ t: "failed", reason: "timeout", message }, WORKER_GONE);
   }
 
   frame(frame: Frame): void {
-    if (this.#left !== undefined) return;
-    const task = this.#task;
-    if (task === undefined) {
-      this.#violate(frame.payload.toString("utf8", 0, MAX_LOGGED_BYTES));
-      return;
-    }
-    if ((frame.flags & FLAGS.error) !== 0) this.#softError(frame, task);
+    if (this.#killed) return;
+    const { head } = this.#jobs;
+    const control = (frame.flags & FLAGS.control) !== 0;
+    if (control && this.#probing) this.#probeEnded(true);
+    else if (control && head?.fence === "sent") this.#begin(head);
+    else if (head === undefined) this.#violate(frame.payload.toString("utf8", 0, MAX_LOGGED_BYTES));
+    else if (head.fence === "sent") this.#repeated(frame);
+    else if ((frame.flags & FLAGS.error) !== 0) this.#softError(frame, head.task);
     else if ((frame.stream & STREAM_BITS.stream) !== 0) this.#fail("stream", "streaming is not supported");
-    else if ((frame.flags & FLAGS.control) !== 0) this.#fail("protocol", "control frame in place of an answer");
+    else if (control) this.#fail("protocol", "control frame in place of an answer");
     else if (frame.options.length !== 1) this.#fail("protocol", "options length should be equal 1 (body offset)");
     else this.#answer(frame, frame.options[0] ?? 0);
   }
 
+  received(): void {
+    const count = this.#answeredClasses.length;
+    if (count === 0) return;
+    // Several answers in one chunk: nobody knows when each was written, so each gets its share of the time.
+    const nowMs = this.#settings.clock.elapsedMs();
+    const shareMs = (nowMs - this.#sinceMs) / count;
+    this.#sinceMs = nowMs;
+    for (const jobClass of this.#answeredClasses) jobClass.record(shareMs);
+    this.#answeredClasses.length = 0;
+    this.#owner.progressed(this);
+  }
+
   incomplete(): void {
-    if (this.#task === undefined && this.#left === undefined) this.#violate(this.#link.relay.strayText());
+    if (this.#jobs.length === 0 && this.#left === undefined && !this.#probing) {
+      this.#violate(this.#link.relay.strayText());
+    }
   }
 
   broken(error: FrameError): void {
-    if (this.#left !== undefined) return;
-    if (this.#task === undefined) this.#violate(error.text);
+    if (this.#killed) return;
+    if (this.#jobs.length === 0) this.#violate(error.text);
     else if (error.kind === "tooLarge") this.#fail("protocol", `answer refused: ${error.message}`);
     else this.#fail("protocol", `${STDOUT_CRC_TEXT}${error.text}`);
   }
 
   writeFailed(written: WrittenPart): void {
-    if (this.#left !== undefined) return;
-    if (written === "nothing") {
+    if (this.#killed) return;
+    // Fences tell what had begun; without them only the kernel can, which took nothing.
+    if (written === "nothing" && !this.#fenced) {
       this.#leave("errored", "exit");
-      this.#finish({ t: "not_started", reason: "worker_gone" });
+      this.#jobs.endAll(WORKER_GONE, WORKER_GONE);
     }
-    // Where a part was read the worker may have died of it: `gone` reports a crash.
+    // What was read may have been what the worker died of: `gone` reports a crash. Answers may still be in the pipe.
     this.#link.kill();
   }
 
   exited(): void {
-    // With a job its answer may still be in the pipe: that is decided in `gone`.
-    if (this.#task === undefined) this.#leave("errored", "exit");
+    // With jobs their answers may still be in the pipe: that is decided in `gone`.
+    if (this.#jobs.length === 0) this.#leave("errored", "exit");
   }
 
   gone(exit: WorkerExit): void {
-    this.#stopTimer?.cancel();
+    this.#timer?.cancel();
     this.#leave("errored", "exit");
     if (exit.code === 0) this.#state = moved(this.#state, "stopped");
-    const task = this.#task;
+    const { head } = this.#jobs;
     const { log } = this.#settings;
     const fields = { ...this.#fields("EventWorkerWaitExit"), code: exit.code, signal: exit.signal };
-    if (task !== undefined) {
+    if (head !== undefined) {
       const torn = this.#link.relay.bufferedBytes > 0 ? " in the middle of its answer" : "";
       const message = `worker ${this.pid} ${exitText(exit)}${torn}`;
-      const crash = { ...fields, reason: message, jobId: task.job.id, stderr: exit.stderrTail };
+      const jobId = head.begun ? head.task.job.id : undefined;
+      const crash = { ...fields, reason: message, jobId, queued: this.#jobs.length, stderr: exit.stderrTail };
       log.warn(crash, "RoadRunner can't communicate with the worker");
-      this.#finish({ t: "failed", reason: "crash", message });
+      this.#jobs.endAll({ t: "failed", reason: "crash", message }, WORKER_GONE);
     } else if (this.#left === "exit") {
       log.warn({ ...fields, reason: exitText(exit), stderr: exit.stderrTail }, "worker will be restarted");
     } else log.debug(fields, this.#state === "destroyed" ? "worker destroyed" : "worker stopped");
     this.#owner.gone(this);
+  }
+
+  #probeEnded(answered: boolean): void {
+    if (!this.#probing) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#probing = false;
+    this.#fenced = answered;
+    if (this.#left === undefined) this.#owner.probed(this, answered);
+  }
+
+  /** The worker has answered the fence in front of the head. */
+  #begin(head: InFlightJob): void {
+    head.fence = "answered";
+    this.#owner.began(this, head);
   }
 
   #answer(frame: Frame, headerBytes: number): void {
@@ -224,11 +360,11 @@ export class PooledWorker implements WorkerLinkListener {
     }
     if (headerBytes === STOP_MARKER.length && payload.length === headerBytes && STOP_MARKER.equals(payload)) {
       this.stop("request");
-      this.#finish({ t: "not_started", reason: "worker_stop" });
+      this.#jobs.shift()?.task.finished({ t: "not_started", reason: "worker_stop" });
       return;
     }
     if (payload.length === headerBytes) this.#settings.log.debug(this.#fields(), "empty answer, job is acknowledged");
-    this.#lastAnswer = payload.length > MAX_LOGGED_BYTES ? Buffer.from(payload.subarray(0, MAX_LOGGED_BYTES)) : payload;
+    this.#lastAnswer = payload;
     this.#verdict(readAnswer(payload, headerBytes, this.#onOddity));
   }
 
@@ -237,42 +373,80 @@ export class PooledWorker implements WorkerLinkListener {
     const fields = { ...this.#fields("EventWorkerSoftError"), reason: message, jobId: task.job.id };
     this.#settings.log.warn(fields, "soft worker error");
     this.#lastAnswer = frame.payload;
+    this.#suspect = true;
     this.#verdict({ t: "failed", reason: "error", message });
   }
 
-  /** The worker has answered and stays. */
+  /** The worker has answered its head and stays. */
   #verdict(result: JobResult): void {
+    const job = this.#jobs.shift();
+    if (job === undefined) return;
     this.#verdicts += 1;
-    this.#state = moved(this.#state, "ready");
-    this.#owner.answered(this);
-    this.#finish(result);
+    this.#lastJobId = job.task.job.id;
+    this.#answeredClasses.push(job.jobClass);
+    if (this.#jobs.length === 0) this.#emptied();
+    else this.#headChanged();
+    if (this.#left === undefined) this.#owner.answered(this);
+    job.task.finished(result);
   }
 
-  /** The worker has answered in a way after which it can not be used. */
+  #emptied(): void {
+    if (this.#left === undefined) this.#state = moved(this.#state, "ready");
+    // It made a mistake before and was only left alive for the jobs it had.
+    else if (this.#left === "protocol") this.#kill();
+  }
+
+  /** Without fences the next job is taken for begun as soon as it is the head; with them its time is limited, too. */
+  #headChanged(): void {
+    const { head } = this.#jobs;
+    if (head !== undefined) this.#owner.began(this, head);
+  }
+
+  /** The worker has answered its head in a way after which it can not be used. */
   #fail(reason: FailureReason, message: string): void {
-    const fields = { ...this.#fields("EventWorkerError"), reason: message, jobId: this.#task?.job.id };
+    const { head } = this.#jobs;
+    const fields = { ...this.#fields("EventWorkerError"), reason: message, jobId: head?.task.job.id };
     this.#settings.log.warn(fields, "RoadRunner can't communicate with the worker");
     this.#leave("errored", "protocol");
-    this.#link.kill();
-    this.#finish({ t: "failed", reason, message });
+    this.#kill();
+    this.#jobs.endAll({ t: "failed", reason, message }, WORKER_GONE);
+  }
+
+  /**
+   * A second answer to a job, before the fence of the next one: dropped. The fences keep the jobs behind it apart, so
+   * these are answered as ever; then the worker is replaced.
+   */
+  #repeated(frame: Frame): void {
+    this.#reportStray(frame.payload.toString("utf8", 0, MAX_LOGGED_BYTES));
+    this.#leave("invalid", "protocol");
   }
 
   /** Bytes nobody asked for: the worker is out of step, and its next answer could belong to another job. */
   #violate(stray: string): void {
-    const answer = this.#lastAnswer?.toString("utf8", 0, MAX_LOGGED_BYTES);
-    const fields = { ...this.#fields("EventWorkerError"), answer, stray: stray.slice(0, MAX_LOGGED_BYTES) };
-    this.#settings.log.warn(fields, "worker wrote more than one answer, it is replaced");
+    this.#reportStray(stray);
     this.#leave("errored", "protocol");
-    this.#link.kill();
+    this.#kill();
   }
 
-  #refuse(message: string): void {
-    if (this.#task === undefined) return;
-    if (isActive(this.#state)) {
-      this.#state = moved(this.#state, "ready");
+  #reportStray(stray: string): void {
+    const answer = this.#lastAnswer?.toString("utf8", 0, MAX_LOGGED_BYTES);
+    const jobId = this.#lastJobId;
+    const fields = { ...this.#fields("EventWorkerError"), jobId, answer, stray: stray.slice(0, MAX_LOGGED_BYTES) };
+    this.#settings.log.warn(fields, "worker wrote more than one answer, it is replaced");
+  }
+
+  /** The frame of a job could not be built; the worker knows nothing of it. */
+  #refuse(task: WorkerTask, problem: string): void {
+    if (this.#jobs.length === 0 && this.#left === undefined) {
       this.#owner.answered(this);
+      this.#owner.progressed(this);
     }
-    this.#finish({ t: "context", message });
+    task.finished({ t: "context", message: problem });
+  }
+
+  #kill(): void {
+    this.#killed = true;
+    this.#link.kill();
   }
 
   /** @returns false if it has left before */
@@ -284,15 +458,8 @@ export class PooledWorker implements WorkerLinkListener {
     return true;
   }
 
-  #finish(result: JobResult): void {
-    const task = this.#task;
-    if (task === undefined) return;
-    this.#task = undefined;
-    task.finished(result);
-  }
-
   readonly #onOddity = (message: string): void => {
-    this.#settings.log.warn({ ...this.#fields(), jobId: this.#task?.job.id }, message);
+    this.#settings.log.warn({ ...this.#fields(), jobId: this.#jobs.head?.task.job.id }, message);
   };
 
   #fields(event?: string): Record<string, unknown> {

@@ -122,6 +122,10 @@ class Handshake implements WorkerLinkListener {
     } else this.#succeed();
   }
 
+  received(): void {
+    return;
+  }
+
   incomplete(): void {
     // A part of the answer, or of a text that is recognised with its twelfth byte.
   }

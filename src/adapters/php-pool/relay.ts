@@ -8,7 +8,9 @@ export type WrittenPart = "nothing" | "part";
 export interface RelayListener {
   /** One complete frame. Its payload is a view of the received chunk. */
   frame(frame: Frame): void;
-  /** Bytes that are no complete frame yet stayed behind after a chunk. */
+  /** All frames of a chunk were handed over. */
+  received(): void;
+  /** Bytes that are no complete frame yet stayed behind after a chunk; called after `received`. */
   incomplete(): void;
   /** The bytes received are no frame. Nothing more is read as one; called once. */
   broken(error: FrameError): void;

@@ -15,6 +15,8 @@ export interface WorkerExit {
 /** What a running worker tells its owner. */
 export interface WorkerLinkListener {
   frame(frame: Frame): void;
+  /** All frames of a chunk were handed over. */
+  received(): void;
   /** Bytes that are no complete frame stayed behind after a chunk. */
   incomplete(): void;
   broken(error: FrameError): void;

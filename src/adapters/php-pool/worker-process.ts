@@ -96,6 +96,7 @@ export class WorkerProcess implements WorkerLink {
   #relayListener(): RelayListener {
     return {
       frame: (frame) => this.#listener?.frame(frame),
+      received: () => this.#listener?.received(),
       incomplete: () => this.#listener?.incomplete(),
       broken: (error) => this.#listener?.broken(error),
       writeFailed: (written) => this.#listener?.writeFailed(written),

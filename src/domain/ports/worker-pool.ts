@@ -61,14 +61,21 @@ export interface PoolStatus {
 }
 
 /**
- * A set of worker processes. Worker first, job second: `run` is only called while `free > 0`, so a job never
- * waits inside a pool and "no free worker" does not exist.
+ * A set of worker processes. Worker first, job second: `run` is only called while a worker is free, so a job never
+ * waits inside a pool and "no free worker" does not exist. The exception is bounded to a few milliseconds: while all
+ * workers are busy with jobs that are known to be short, a job that is short as well may be put behind one of them.
  */
 export interface WorkerPool {
   readonly name: string;
 
   /** Workers that can take a job now. */
   readonly free: number;
+
+  /** A busy worker might take another short job: ask `accepts` about the job. */
+  readonly spare: boolean;
+
+  /** Whether `run` may be called with this job, and nothing in between, although no worker is free. */
+  accepts(job: Job): boolean;
 
   /**
    * Starts the workers. Resolves when all of them are ready.
@@ -77,10 +84,10 @@ export interface WorkerPool {
    */
   start(signal: CancelSignal): Promise<void>;
 
-  /** Gives a job to the worker that has been free longest. */
+  /** Gives a job to the worker that has been free longest, or to the one that accepted it. */
   run(task: WorkerTask): void;
 
-  /** `listener` is called whenever `free` grew from an event (an answer, a new worker). One listener; the last one counts. */
+  /** `listener` is called whenever `free` or `spare` grew from an event (an answer, a new worker). One listener; the last one counts. */
   onFree(listener: () => void): void;
 
   status(): PoolStatus;

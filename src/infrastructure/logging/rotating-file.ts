@@ -37,7 +37,7 @@ export class RotatingFile implements Sink {
   readonly #directory: string;
   readonly #extension: string;
   readonly #stem: string;
-  #file: DescriptorSink;
+  readonly #file: DescriptorSink;
   #sizeBytes = 0;
   #cleaning: Promise<void> = Promise.resolve();
   #cleaningCount = 0;

@@ -26,7 +26,7 @@ export function phpPoolModule(pools: readonly PoolConfig[]): ContainerModule {
   });
 }
 
-function poolOptions(pool: PoolConfig, { rpc, server }: Config, rpcServer: RpcServer): PoolOptions {
+function poolOptions(pool: PoolConfig, { rpc, server, jobsd }: Config, rpcServer: RpcServer): PoolOptions {
   const { command, numWorkers, allocateTimeoutMs, destroyTimeoutMs, supervisor } = pool;
   return {
     command,
@@ -34,6 +34,7 @@ function poolOptions(pool: PoolConfig, { rpc, server }: Config, rpcServer: RpcSe
     allocateTimeoutMs,
     destroyTimeoutMs,
     execTtlMs: supervisor.execTtlMs,
+    pipelining: jobsd.pipelining,
     maxFrameBytes: rpc.maxFrameBytes,
     // Asked for with each start of a worker: the port of the RPC may be known only then.
     get env() {

@@ -9,9 +9,8 @@ import { createJobsd } from "../../jobsd.ts";
 import { EXIT_CODES } from "../../lifecycle/exit-codes.ts";
 import { PidFile } from "../../lifecycle/pid-file.ts";
 import { listenToSignals } from "../../lifecycle/signals.ts";
-import { Logs } from "../../logging/channels.ts";
-import { RotatingFile } from "../../logging/rotating-file.ts";
-import { openSink } from "../../logging/sinks.ts";
+import type { Logs } from "../../logging/channels.ts";
+import { openLogs } from "../../logging/open-logs.ts";
 import { TOKENS } from "../../tokens.ts";
 import { RR_VERSION, VERSION } from "../../version.ts";
 import type { CliContext, GlobalOptions } from "../program.ts";
@@ -24,12 +23,7 @@ export async function serve(options: GlobalOptions, { writeOut }: Pick<CliContex
   const loaded = loadConfig({ path, directory, overrides, dotenv });
   // Workers inherit the environment of the daemon.
   Object.assign(process.env, loaded.variables);
-  const logs = new Logs(loaded.config.logs, {
-    nowMs: Date.now,
-    openSink,
-    openFile: (file, nowMs, onFailure) => new RotatingFile(file, nowMs, onFailure),
-    colour: process.stdout.isTTY && process.env["NO_COLOR"] === undefined,
-  });
+  const logs = openLogs(loaded.config.logs);
   const say = (line: string): void => {
     if (!options.silent) writeOut(`${line}\n`);
   };

@@ -26,7 +26,7 @@ describe("options", () => {
     expect(parseMemoryOptions(new PipelineSettings({ config: { prefetch: 0 } }))).toEqual(expected);
   });
 
-  test("numbers under config and the texts of Declare give the same options", () => {
+  test("[JC-21] numbers under config and the texts of Declare give the same options", () => {
     const yaml = new PipelineSettings({ config: { prefetch: 5, max_jobs: 6, max_bytes: 7 } });
     const declared = new PipelineSettings({ prefetch: "5", max_jobs: "6", max_bytes: "7" });
 

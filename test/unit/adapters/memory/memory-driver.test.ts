@@ -110,7 +110,7 @@ describe("delays", () => {
     expect(bench.clock.pendingTimers).toBe(0);
   });
 
-  test("of 10 000 jobs due in the same second all are handed over, in slices that leave the daemon alive", () => {
+  test("[JC-57] of 10 000 jobs due in the same second all are handed over, in slices that leave the daemon alive", () => {
     const bench = new Bench();
     const driver = bench.driver();
     for (let count = 0; count < 10_000; count++) void driver.push(aJob({ delaySec: 5 + (count % 10) / 10 }));

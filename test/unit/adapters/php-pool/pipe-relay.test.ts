@@ -25,6 +25,7 @@ function aRelay(input: Writable = new PassThrough()): {
   const heard: Heard = { frames: [], errors: [], failures: [], incomplete: 0, ended: 0 };
   relay.listen({
     frame: (frame) => heard.frames.push(frame),
+    received: () => undefined,
     incomplete: () => (heard.incomplete += 1),
     broken: (error) => heard.errors.push(error),
     writeFailed: (written) => heard.failures.push(written),
@@ -142,7 +143,9 @@ describe("a relay over pipes", () => {
     const { relay } = aRelay(input);
     const payload = Buffer.alloc(100_000, 7);
 
-    new JobFrames(1_000_000).send(aTask({ payload }), relay);
+    const frames = new JobFrames(1_000_000);
+    frames.queue(aTask({ payload }), relay, false);
+    frames.flush();
 
     expect(writes).toHaveLength(1);
     expect(writes[0]?.[1]).toBe(payload);
@@ -169,7 +172,8 @@ describe("frames of jobs", () => {
       }),
     );
 
-    for (const task of tasks) expect(frames.send(task, relay)).toBeUndefined();
+    for (const task of tasks) expect(frames.queue(task, relay, false).t).toBe("queued");
+    frames.flush();
 
     const expected = tasks.map(({ job }) => {
       const context = Buffer.from(

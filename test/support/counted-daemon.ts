@@ -1,0 +1,74 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PushJob } from "../../src/application/push-job.ts";
+import type { FailedJob } from "../../src/domain/ports/failed-store.ts";
+import { loadConfig } from "../../src/infrastructure/config/load-config.ts";
+import { createJobsd, type Jobsd } from "../../src/infrastructure/jobsd.ts";
+import { TOKENS } from "../../src/infrastructure/tokens.ts";
+import { aJob } from "../../src/testing/a-job.ts";
+import { FakeLogger } from "../../src/testing/fake-logger.ts";
+import { FakeMetrics } from "../../src/testing/fake-metrics.ts";
+import { sceneConfig, type SceneOptions, type WorkerRun } from "./scene.ts";
+
+const PATIENCE_MS = 30_000;
+
+/** A daemon inside the test, with real workers and without RPC, whose counters and failed jobs can be looked at. */
+export class CountedDaemon implements AsyncDisposable {
+  readonly metrics = new FakeMetrics();
+  readonly log = new FakeLogger();
+  readonly #jobsd: Jobsd;
+  readonly #folder: string;
+  readonly #previousLog = process.env["JOBSD_TEST_LOG"];
+
+  private constructor(options: SceneOptions) {
+    this.#folder = mkdtempSync(join(tmpdir(), "jobsd-counted-"));
+    process.env["JOBSD_TEST_LOG"] = join(this.#folder, "runs.log");
+    const text = `version: "3"\n${sceneConfig(options)}\njobsd: { failed_store: { path: "" } }\n`;
+    const { config } = loadConfig({ path: "counted.rr.yaml", readFile: () => text });
+    this.#jobsd = createJobsd(config, this.log);
+    this.#jobsd.container.rebind(TOKENS.Metrics).toConstantValue(this.metrics);
+  }
+
+  static async start(options: SceneOptions = {}): Promise<CountedDaemon> {
+    const daemon = new CountedDaemon(options);
+    await daemon.#jobsd.start();
+    return daemon;
+  }
+
+  /** A job with one step for each execution, see test/php/script-worker.php. */
+  async push(id: string, script: readonly string[]): Promise<void> {
+    const job = aJob({ id, pipeline: "p", name: "scripted", headers: { script }, payload: Buffer.from(`of ${id}`) });
+    await this.#jobsd.container.get(PushJob).execute(job);
+  }
+
+  /** How executions ended so far, in order. */
+  outcomes(): readonly string[] {
+    return this.metrics.linesOf("executed").map((line) => line.split(" ")[3] ?? "");
+  }
+
+  failed(): Promise<readonly FailedJob[]> {
+    return this.#jobsd.container.get(TOKENS.FailedStore).list({ limit: 100 });
+  }
+
+  runs(): readonly WorkerRun[] {
+    const lines = readFileSync(join(this.#folder, "runs.log"), "utf8").split("\n").slice(0, -1);
+    return lines.map((line) => JSON.parse(line) as WorkerRun).filter(({ event }) => event === "run");
+  }
+
+  /** Waits for a fact. */
+  async until(what: string, holds: () => boolean): Promise<void> {
+    const deadline = Date.now() + PATIENCE_MS;
+    while (!holds()) {
+      if (Date.now() > deadline) throw new Error(`${what} did not come: ${this.metrics.lines.join("; ")}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#jobsd.stop();
+    if (this.#previousLog === undefined) delete process.env["JOBSD_TEST_LOG"];
+    else process.env["JOBSD_TEST_LOG"] = this.#previousLog;
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}

@@ -63,7 +63,7 @@ class Execution implements WorkerTask {
 
   get facts(): ExecutionFacts {
     const { job, startedAtMs, ticket } = this;
-    return { jobId: job.id, pipeline: ticket.flow.definition.name, startedAtMs };
+    return { jobId: job.id, jobName: job.name, pipeline: ticket.flow.definition.name, startedAtMs };
   }
 
   finished(result: JobResult): void {

@@ -1,11 +1,12 @@
 import type { JobResult } from "../domain/job-result.ts";
 import type { Decision } from "../domain/outcome.ts";
 import type { Clock } from "../domain/ports/clock.ts";
-import type { Logger } from "../domain/ports/logger.ts";
+import type { LogFields, Logger } from "../domain/ports/logger.ts";
 
 /** What a record of one execution is about. */
 export interface ExecutionFacts {
   readonly jobId: string;
+  readonly jobName: string;
   readonly pipeline: string;
   readonly startedAtMs: number;
 }
@@ -14,16 +15,19 @@ export interface ExecutionFacts {
 export class ExecutionLog {
   readonly #clock: Clock;
   readonly #log: Logger;
+  readonly #summary: boolean;
   readonly #unknownPools = new Set<string>();
 
-  constructor(clock: Clock, log: Logger) {
+  /** @param summary whether each finished job gets one record of level info, besides RoadRunner's own */
+  constructor(clock: Clock, log: Logger, summary = false) {
     this.#clock = clock;
     this.#log = log;
+    this.#summary = summary;
   }
 
   /** Ask before building the facts of a successful execution. */
   get verbose(): boolean {
-    return this.#log.enabled("debug");
+    return this.#log.enabled(this.#summary ? "info" : "debug");
   }
 
   started(facts: ExecutionFacts): void {
@@ -81,6 +85,7 @@ export class ExecutionLog {
   ended(decision: Decision, facts: ExecutionFacts): void {
     const elapsed = Math.round(this.#clock.elapsedMs() - facts.startedAtMs);
     const base = { ID: facts.jobId, pipeline: facts.pipeline, elapsed };
+    if (this.#summary) this.#summarise(decision, { ...base, job: facts.jobName });
     switch (decision.t) {
       case "ack":
         this.#log.debug(
@@ -104,5 +109,27 @@ export class ExecutionLog {
       case "dead":
         return;
     }
+  }
+
+  /** Jobs that will run again are not finished. */
+  #summarise(decision: Decision, fields: LogFields): void {
+    const outcome = outcomeOf(decision);
+    if (outcome !== undefined) this.#log.info({ ...fields, outcome }, "job finished");
+  }
+}
+
+function outcomeOf(decision: Decision): string | undefined {
+  switch (decision.t) {
+    case "ack":
+      return decision.failed ? "failed" : "ok";
+    case "nack":
+      return "rejected";
+    case "dead":
+      return "dead";
+    case "requeue":
+    case "retry":
+    case "put_back":
+    case "release":
+      return undefined;
   }
 }

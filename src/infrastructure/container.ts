@@ -23,7 +23,7 @@ export function createContainer(config: Config, logger: Logger): Container {
     domainModule,
     ...applicationModules,
     memoryModule,
-    phpPoolModule,
+    phpPoolModule(config.jobs.pools),
     rpcModule,
     servicesModule,
   );

@@ -11,8 +11,16 @@ export interface GlobalOptions {
   readonly workDir: string;
   /** `key=value` each, in order. */
   readonly overrides: readonly string[];
+  /** File of variables, relative to the working directory; empty if not given. */
+  readonly dotenv: string;
   /** Write none of the daemon's own lines to stdout; logs are not touched. */
   readonly silent: boolean;
+  /** Write a pid file while the daemon runs. */
+  readonly pid: boolean;
+  /** RoadRunner's `-d`. */
+  readonly debug: boolean;
+  /** RoadRunner's `-e`. */
+  readonly experimental: boolean;
 }
 
 /** What the commands do, and where they write. */
@@ -32,7 +40,11 @@ interface ParsedFlags {
   readonly workDir?: string;
   readonly WorkDir?: string;
   readonly override: readonly string[];
+  readonly dotenv: string;
   readonly silent: boolean;
+  readonly pid: boolean;
+  readonly debug: boolean;
+  readonly enableExperimental: boolean;
 }
 
 /**
@@ -69,6 +81,10 @@ function createProgram(context: CliContext, finish: (code: number) => void): Com
     .option("-c, --config <file>", "configuration file", ".rr.yaml")
     .option("-w, --work-dir <directory>", "working directory (default: the directory of the configuration file)")
     .option("-o, --override <key=value>", "override a key of the configuration, may be repeated", collect, [])
+    .option("--dotenv <file>", "file of variables, from the working directory", "")
+    .option("-p, --pid", "serve: write the process id into .pid, or jobsd.pid_file", false)
+    .option("-d, --debug", "RoadRunner's profiles: accepted, not served yet", false)
+    .option("-e, --enable-experimental", "RoadRunner's experiments: accepted, no effect", false)
     .option("-s, --silent", "write no lines of the daemon itself to stdout; logs are not touched", false)
     .version(versionLine(context.program), "-v, --version", "show the version")
     .helpOption("-h, --help", "show help")
@@ -80,7 +96,9 @@ function createProgram(context: CliContext, finish: (code: number) => void): Com
   const options = (): GlobalOptions => globalOptions(program.opts<ParsedFlags>());
   program
     .command("serve")
-    .description("run the daemon until SIGINT, SIGTERM or SIGQUIT; a second one ends it at once")
+    .description(
+      "run the daemon until SIGINT, SIGTERM or SIGQUIT; a second one ends it at once; SIGUSR2 ends it with code 75",
+    )
     .addHelpText("after", `\nExample:\n  ${context.program} serve -c .rr.yaml -o jobs.pool.num_workers=4\n`)
     .action(async () => {
       finish(await context.serve(options()));
@@ -114,6 +132,10 @@ function globalOptions(flags: ParsedFlags): GlobalOptions {
     config: withoutEquals(flags.config),
     workDir: withoutEquals(flags.workDir ?? flags.WorkDir ?? ""),
     overrides: flags.override,
+    dotenv: withoutEquals(flags.dotenv),
     silent: flags.silent,
+    pid: flags.pid,
+    debug: flags.debug,
+    experimental: flags.enableExperimental,
   };
 }

@@ -1,23 +1,24 @@
-import { DEFAULT_POLICY, RR_POLICY } from "../../domain/policy.ts";
+import { DEFAULT_POLICY, type Policy, RR_POLICY } from "../../domain/policy.ts";
+import { LogsBuilder } from "./build-logs.ts";
+import { PoolsBuilder } from "./build-pools.ts";
 import type {
   Config,
   JobsConfig,
+  JobsdConfig,
   ListenAddress,
-  LoggerConfig,
-  LogMode,
-  LogsConfig,
+  OnInitConfig,
   PipelineConfig,
   RpcConfig,
+  ServerConfig,
 } from "./config.ts";
 import type { PlaceIndex } from "./normalize.ts";
 import { readPipelines, readPolicy } from "./pipelines.ts";
 import type { ProblemList } from "./problems.ts";
-import type { LoggerInput } from "./schema/logs-schema.ts";
 import { OTHER_WORK, type ConfigInput } from "./schema/root-schema.ts";
 
 const DEFAULT_PIPELINE_SIZE = 1_000_000;
+const MINUTE_MS = 60_000;
 const LOOPBACK_HOSTS: readonly string[] = ["localhost", "::1"];
-const LOG_MODES: readonly string[] = ["production", "development", "raw", "off", "none"];
 
 /** Facts about the machine that defaults depend on. */
 export interface MachineFacts {
@@ -40,26 +41,17 @@ export class ConfigBuilder {
   }
 
   build(): Config {
-    const { server, endure, jobsd } = this.#input;
+    const { endure, jobsd } = this.#input;
     this.#checkOtherWork();
-    this.#checkRelay();
     const base = jobsd.compat === "rr" ? RR_POLICY : DEFAULT_POLICY;
     const policy = readPolicy(jobsd.policy, base, ["jobsd", "policy"], this.#places, this.#problems);
-    const { max_jobs: maxJobs, max_bytes: maxBytes, max_age: maxAgeMs } = jobsd.failed_store;
     return {
       rpc: this.#rpc(),
-      server: { command: server.command, env: upperCased(server.env) },
+      server: this.#server(),
       jobs: this.#jobs(policy),
-      logs: this.#logs(),
+      logs: new LogsBuilder(this.#input, this.#places, this.#problems).build(),
       graceMs: endure.grace_period,
-      jobsd: {
-        strict: jobsd.strict,
-        compat: jobsd.compat,
-        policy,
-        scheduler: { order: jobsd.scheduler.order, maxWaitMs: jobsd.scheduler.max_wait },
-        failedStore: { maxJobs, maxBytes, maxAgeMs },
-        memory: { maxBytes: jobsd.memory.max_bytes === 0 ? this.#facts.memoryMaxBytes : jobsd.memory.max_bytes },
-      },
+      jobsd: this.#jobsd(policy),
     };
   }
 
@@ -88,41 +80,75 @@ export class ConfigBuilder {
     };
   }
 
-  #jobs(policy: Config["jobsd"]["policy"]): JobsConfig {
-    const { jobs, server } = this.#input;
-    const enabled = this.#places.has(["jobs"]);
-    const command = jobs.pool.command.length > 0 ? jobs.pool.command : server.command;
-    if (enabled && command.length === 0) {
-      const place = this.#places.at(this.#places.has(["server"]) ? ["server", "command"] : ["jobs"]);
-      this.#problems.error(place, "server.command", 'jobs needs server.command, e.g. command: "php worker.php"');
-    }
-    const poolNames = this.#poolNames();
-    const source = { pipelines: jobs.pipelines, poolNames, defaults: policy };
+  #jobs(policy: Policy): JobsConfig {
+    const { jobs } = this.#input;
+    const pools = new PoolsBuilder(this.#input, this.#places, this.#problems, this.#facts.cpuCount).build();
+    const source = { pipelines: jobs.pipelines, pools, defaults: policy };
     const pipelines = readPipelines(source, this.#places, this.#problems);
     return {
-      enabled,
+      enabled: this.#places.has(["jobs"]),
       timeoutMs: jobs.timeout,
       pipelineSize: jobs.pipeline_size === 0 ? DEFAULT_PIPELINE_SIZE : jobs.pipeline_size,
-      parallelism: jobs.options.parallelism || (this.#places.has(["jobs", "options"]) ? 5 : 10),
-      pool: {
-        numWorkers: jobs.pool.num_workers || this.#facts.cpuCount,
-        command,
-        allocateTimeoutMs: jobs.pool.allocate_timeout,
-        destroyTimeoutMs: jobs.pool.destroy_timeout,
-        execTtlMs: jobs.pool.supervisor.exec_ttl,
-      },
+      parallelism: this.#parallelism(),
+      pools,
       pipelines,
       consume: this.#consume(pipelines),
     };
   }
 
-  #poolNames(): ReadonlySet<string> | undefined {
-    if (!this.#places.has(["jobs", "pools"])) return undefined;
-    if (this.#places.has(["jobs", "pool"])) {
-      const place = this.#places.at(["jobs", "pools"]);
-      this.#problems.error(place, "jobs.pools", "both pool and pools options cannot be set at the same time");
+  /** RoadRunner's default is another one where `options` is there without it. */
+  #parallelism(): number {
+    const { parallelism } = this.#input.jobs.options;
+    if (!this.#places.has(["jobs", "options"])) return parallelism;
+    return this.#places.has(["jobs", "options", "parallelism"]) && parallelism > 0 ? parallelism : 5;
+  }
+
+  #server(): ServerConfig {
+    const { command, env, relay, user, group } = this.#input.server;
+    const dsn = relay === "" ? "pipes" : relay;
+    const address = dsn === "pipes" ? ({ t: "pipes" } as const) : parseListen(dsn);
+    if (address === undefined) {
+      const message = "invalid DSN (tcp://:6001, unix://file.sock), or pipes";
+      this.#problems.error(this.#places.at(["server", "relay"]), "server.relay", message);
     }
-    return new Set(Object.keys(this.#input.jobs.pools).map((name) => name.toLowerCase()));
+    return {
+      command,
+      env: upperCased(env),
+      relay: address ?? { t: "pipes" },
+      relayDsn: dsn,
+      user,
+      group,
+      onInit: this.#onInit(),
+    };
+  }
+
+  #onInit(): OnInitConfig | undefined {
+    const path = ["server", "on_init"];
+    if (!this.#places.has(path)) return undefined;
+    const { command, env, exec_timeout: execTimeoutMs, exit_on_error: exitOnError, user } = this.#input.server.on_init;
+    if (command.length === 0) {
+      this.#problems.error(this.#places.at(path), "server.on_init.command", "on_init command should not be empty");
+    }
+    return { command, env: upperCased(env), execTimeoutMs: execTimeoutMs || MINUTE_MS, exitOnError, user };
+  }
+
+  #jobsd(policy: Policy): JobsdConfig {
+    const { jobsd } = this.#input;
+    const { path, max_jobs: maxJobs, max_bytes: maxBytes, max_age: maxAgeMs } = jobsd.failed_store;
+    const { max_depth: maxDepth, window: windowMs, fence } = jobsd.pipelining;
+    const asRoadRunner = jobsd.compat === "rr" && !this.#places.has(["jobsd", "status", "ready"]);
+    return {
+      strict: jobsd.strict,
+      compat: jobsd.compat,
+      policy,
+      scheduler: { order: jobsd.scheduler.order, maxWaitMs: jobsd.scheduler.max_wait },
+      pipelining: { maxDepth, windowMs, fence },
+      failedStore: { path, maxJobs, maxBytes, maxAgeMs },
+      memory: { maxBytes: jobsd.memory.max_bytes === 0 ? this.#facts.memoryMaxBytes : jobsd.memory.max_bytes },
+      status: { ready: asRoadRunner ? "workers" : jobsd.status.ready },
+      jobSummary: jobsd.logs.job_summary,
+      pidFile: jobsd.pid_file,
+    };
   }
 
   #consume(pipelines: readonly PipelineConfig[]): readonly string[] {
@@ -137,63 +163,12 @@ export class ConfigBuilder {
     return [...new Set(names)];
   }
 
-  #logs(): LogsConfig {
-    const { logs } = this.#input;
-    const standard: LoggerConfig = {
-      mode: "development",
-      level: "debug",
-      encoding: "console",
-      output: ["stderr"],
-      lineEnding: "\n",
-    };
-    const root = this.#logger(logs, standard, "", ["logs"]);
-    const channels = Object.entries(logs.channels).map(([name, input]) => [
-      name,
-      this.#logger(input, root, logs.encoding, ["logs", "channels", name]),
-    ]);
-    return { root, channels: Object.fromEntries(channels) as Readonly<Record<string, LoggerConfig>> };
-  }
-
-  #logger(
-    input: LoggerInput,
-    inherited: LoggerConfig,
-    inheritedEncoding: LoggerInput["encoding"],
-    path: readonly string[],
-  ): LoggerConfig {
-    const word = input.mode.toLowerCase();
-    if (word !== "" && !LOG_MODES.includes(word)) {
-      const message = `unknown mode "${input.mode}", records are laid out as for people; use production or development`;
-      this.#problems.warning(this.#places.at([...path, "mode"]), [...path, "mode"].join("."), message);
-    }
-    const mode = word === "" ? inherited.mode : modeOf(word);
-    const encoding = input.encoding === "" ? inheritedEncoding : input.encoding;
-    return {
-      mode,
-      level: input.level === "" ? inherited.level : levelOf(input.level),
-      encoding: encoding === "" ? (mode === "production" ? "json" : "console") : encoding,
-      output: input.output.length === 0 ? inherited.output : input.output,
-      lineEnding: input.line_ending === "" ? inherited.lineEnding : input.line_ending,
-    };
-  }
-
   #checkOtherWork(): void {
     if (this.#places.has(["jobs"])) return;
     const other = OTHER_WORK.find((section) => this.#places.has([section]));
     if (other === undefined) return;
     const message = `this daemon serves jobs and nothing else: there is no section jobs, and ${other} is not served`;
     this.#problems.error(this.#places.at([other]), other, message);
-  }
-
-  #checkRelay(): void {
-    const { relay } = this.#input.server;
-    const place = this.#places.at(["server", "relay"]);
-    if (relay === "pipes" || relay === "") return;
-    if (/^(?:tcp|unix):\/\/[^]+$/.test(relay)) {
-      const message = "is accepted and has no effect yet: workers are connected by pipes and get RR_RELAY=pipes";
-      this.#problems.warning(place, "server.relay", message);
-    } else {
-      this.#problems.error(place, "server.relay", "invalid DSN (tcp://:6001, unix://file.sock), or pipes");
-    }
   }
 }
 
@@ -209,15 +184,6 @@ function parseListen(listen: string): ListenAddress | undefined {
 
 function isLoopback(host: string): boolean {
   return LOOPBACK_HOSTS.includes(host.toLowerCase()) || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
-function modeOf(word: string): LogMode {
-  if (word === "production" || word === "development" || word === "raw" || word === "off") return word;
-  return word === "none" ? "off" : "other";
-}
-
-function levelOf(level: Exclude<LoggerInput["level"], "">): LoggerConfig["level"] {
-  return level === "dpanic" || level === "panic" || level === "fatal" ? "silent" : level;
 }
 
 function upperCased(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {

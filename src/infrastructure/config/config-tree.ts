@@ -66,3 +66,25 @@ export function toPlain(node: ConfigNode): unknown {
       return Object.fromEntries(node.entries.map((entry) => [entry.key, toPlain(entry.value)]));
   }
 }
+
+/** The entry of a map by its lower-cased key; null is absent. */
+export function entryOf(map: MapNode, key: string): Entry | undefined {
+  const entry = map.entries.find((candidate) => candidate.key.toLowerCase() === key);
+  return entry?.value.t === "scalar" && entry.value.value === null ? undefined : entry;
+}
+
+/** The text at a key, with numbers as text; undefined if there is none. */
+export function textAt(map: MapNode, path: readonly string[]): string | undefined {
+  const [key = "", ...rest] = path;
+  const value = entryOf(map, key)?.value;
+  if (value?.t === "map") return textAt(value, rest);
+  return value?.t === "scalar" && rest.length === 0 ? String(value.value) : undefined;
+}
+
+/** The items of a list of texts; undefined if one is something else. */
+export function textsOf(list: ListNode): readonly string[] | undefined {
+  const texts = list.items.flatMap((item) =>
+    item.t === "scalar" && typeof item.value === "string" ? [item.value] : [],
+  );
+  return texts.length === list.items.length ? texts : undefined;
+}

@@ -35,10 +35,33 @@ export interface RpcConfig {
 }
 
 export interface ServerConfig {
-  /** Program and arguments; empty only if there is no section `jobs`. */
+  /** Program and arguments; empty only if there is no section `jobs`, or all pools have their own. */
   readonly command: readonly string[];
   /** Names are upper case. */
   readonly env: Readonly<Record<string, string>>;
+  /** How workers are connected. */
+  readonly relay: { readonly t: "pipes" } | ListenAddress;
+  /** The same as it was written (`pipes` if it was not); workers get it as `RR_RELAY`. */
+  readonly relayDsn: string;
+  /** User the workers run as, by name or id; empty = the one of the daemon. Whether there is one is checked at the start. */
+  readonly user: string;
+  /** Group the workers run as; empty = the primary group of `user`. */
+  readonly group: string;
+  /** A command that runs to its end before the first worker starts. */
+  readonly onInit: OnInitConfig | undefined;
+}
+
+export interface OnInitConfig {
+  /** Program and arguments, one or more. */
+  readonly command: readonly string[];
+  /** Names are upper case. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Then it is killed. */
+  readonly execTimeoutMs: number;
+  /** A failure ends the start of the daemon. */
+  readonly exitOnError: boolean;
+  /** Empty = the user of the daemon. */
+  readonly user: string;
 }
 
 export interface JobsConfig {
@@ -50,21 +73,56 @@ export interface JobsConfig {
   readonly pipelineSize: number;
   /** Pipelines that are started or stopped at once. */
   readonly parallelism: number;
-  readonly pool: PoolConfig;
+  /** One or more: those of `jobs.pools`, else one named `default`, from `jobs.pool` or with all defaults. */
+  readonly pools: readonly PoolConfig[];
   /** In the order of the file. */
   readonly pipelines: readonly PipelineConfig[];
   /** Pipelines that start with the daemon: canonical names of configured ones, others as they were written. */
   readonly consume: readonly string[];
 }
 
+/** A set of worker processes. Where 0 is no limit it says so; all other zeros of the file have become the default. */
 export interface PoolConfig {
-  readonly numWorkers: number;
-  /** `jobs.pool.command`, else `server.command`. */
+  /** Lower case; unique. */
+  readonly name: string;
+  /** `command` of the pool, else `server.command`. */
   readonly command: readonly string[];
+  /** A new process for each job. */
+  readonly debug: boolean;
+  /** 1…500. */
+  readonly numWorkers: number;
+  /** Executions after which a worker is replaced, before jitter; 0 = no limit. */
+  readonly maxJobs: number;
+  /** 0 = no limit. */
+  readonly maxQueueSize: number;
   readonly allocateTimeoutMs: number;
+  readonly resetTimeoutMs: number;
+  readonly streamTimeoutMs: number;
   readonly destroyTimeoutMs: number;
-  /** Longest run of a job; 0 = no limit. */
+  readonly supervisor: SupervisorConfig;
+  /** Undefined = the number of workers does not change by itself. */
+  readonly dynamicAllocator: DynamicAllocatorConfig | undefined;
+}
+
+/** Limits of workers; 0 = no limit. */
+export interface SupervisorConfig {
+  /** Period of the checks. */
+  readonly watchTickMs: number;
+  readonly ttlMs: number;
+  /** Of workers that were used at least once. */
+  readonly idleTtlMs: number;
+  /** Longest run of a job. */
   readonly execTtlMs: number;
+  readonly maxWorkerMemoryBytes: number;
+}
+
+export interface DynamicAllocatorConfig {
+  /** Workers beyond `numWorkers`; both together are 2048 at most. */
+  readonly maxWorkers: number;
+  /** Workers that come or go at a time, 1…100. */
+  readonly spawnRate: number;
+  /** One second or more. */
+  readonly idleTimeoutMs: number;
 }
 
 export interface PipelineConfig {
@@ -72,7 +130,7 @@ export interface PipelineConfig {
   readonly name: string;
   /** Kind of driver; whether there is one of that kind is for the driver catalog to say. */
   readonly driver: string;
-  /** Worker pool; always empty (the default pool) in this release. */
+  /** Name of one of `jobs.pools`; empty = left to the job's header, else the default pool. */
   readonly pool: string;
   readonly priority: number;
   /** Options of the driver, from `config` and from beside `driver`; names lower case, the rest as written. */
@@ -91,9 +149,28 @@ export interface LoggerConfig {
   /** `silent` where only levels are written that this daemon never uses (`panic`, `fatal`). */
   readonly level: LogLevel | "silent";
   readonly encoding: "console" | "json";
-  /** `stdout`, `stderr`, or paths of files. */
+  /** `stdout`, `stderr`, or paths of files. Not used where there is a `file`. */
   readonly output: readonly string[];
+  /** Further outputs of records of level error; empty unless `jobsd.logs.split_errors`. */
+  readonly errorOutput: readonly string[];
+  /** What a record ends with; may be empty. */
   readonly lineEnding: string;
+  /** Layout with placeholders such as `%message%`, in place of the one of `mode`; empty = none. */
+  readonly format: string;
+  /** Layout of the time in Go's notation; empty = the one of `mode`, RFC 3339 in `format`. */
+  readonly timeFormat: string;
+  /** A file with rotation, in place of `output`. */
+  readonly file: LogFileConfig | undefined;
+}
+
+export interface LogFileConfig {
+  readonly path: string;
+  readonly maxSizeBytes: number;
+  readonly maxAgeMs: number;
+  /** Rotated files that are kept. */
+  readonly maxBackups: number;
+  /** Whether rotated files are compressed. */
+  readonly compress: boolean;
 }
 
 export interface LogsConfig {
@@ -108,6 +185,30 @@ export interface JobsdConfig {
   /** What pipelines have that say nothing else, declared ones included. */
   readonly policy: Policy;
   readonly scheduler: { readonly order: "fair" | "fifo"; /** 0 = strict priority. */ readonly maxWaitMs: number };
-  readonly failedStore: { readonly maxJobs: number; readonly maxBytes: number; readonly maxAgeMs: number };
+  readonly pipelining: PipeliningConfig;
+  readonly failedStore: FailedStoreConfig;
   readonly memory: { /** What the memory driver may hold. */ readonly maxBytes: number };
+  /** When the daemon is ready: while the pools have workers, or only while one is idle (RoadRunner). */
+  readonly status: { readonly ready: "serving" | "workers" };
+  /** Whether finished jobs are logged at level info. */
+  readonly jobSummary: boolean;
+  /** Path of the pid file; empty = none, or `.pid` if the command line asks for one. */
+  readonly pidFile: string;
+}
+
+export interface PipeliningConfig {
+  /** Frames in one worker; 1 = one job at a time. */
+  readonly maxDepth: number;
+  /** Predicted work that may wait behind a running job. */
+  readonly windowMs: number;
+  /** Whether a pid request stands between frames. */
+  readonly fence: boolean;
+}
+
+export interface FailedStoreConfig {
+  /** Directory; empty = dead letters are kept in memory. */
+  readonly path: string;
+  readonly maxJobs: number;
+  readonly maxBytes: number;
+  readonly maxAgeMs: number;
 }

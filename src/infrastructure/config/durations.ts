@@ -53,3 +53,17 @@ export function readBytes(value: unknown): number | Unreadable {
 function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
+
+/** Milliseconds as they would be written: in the largest unit that gives a whole number above one. */
+export function durationText(ms: number): string {
+  if (ms === 0) return "0s";
+  const units = [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["m", 60_000],
+    ["s", 1000],
+    ["ms", 1],
+  ] as const;
+  const [unit, size] = units.find(([, candidate]) => ms % candidate === 0 && ms > candidate) ?? ["ms", 1];
+  return `${ms / size}${unit}`;
+}

@@ -1,23 +1,25 @@
-import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, resolve } from "node:path";
-import { InvalidConfigError, messageOf } from "../../domain/errors.ts";
+import { dirname } from "node:path";
+import { InvalidConfigError } from "../../domain/errors.ts";
 import { ConfigBuilder } from "./build-config.ts";
-import type { MapNode, ScalarNode } from "./config-tree.ts";
-import { mapScalars } from "./config-tree.ts";
+import { ConfigReader } from "./config-reader.ts";
+import type { MapNode } from "./config-tree.ts";
 import type { Config } from "./config.ts";
-import { expandText } from "./env-expansion.ts";
 import { defaultMemoryMaxBytes, readMemoryFacts } from "./memory-limit.ts";
 import { normalize, type PlaceIndex } from "./normalize.ts";
-import { applyOverride, OVERRIDE_PLACE, parseOverride } from "./overrides.ts";
+import { OVERRIDE_PLACE, parseOverride } from "./overrides.ts";
 import { formatProblem, type Place, type Problem, ProblemList } from "./problems.ts";
 import { rootSchema } from "./schema/root-schema.ts";
-import { readJson, readYaml } from "./yaml-source.ts";
+import { readText } from "./sources.ts";
 
 /** What a configuration is loaded from. Everything but the path has a default: the process this runs in. */
 export interface ConfigSource {
   /** Absolute, or relative to the working directory. */
   readonly path: string;
+  /** Working directory of the daemon, where included files and the one of `--dotenv` are; default: that of the file. */
+  readonly directory?: string;
+  /** File of variables, as given by `--dotenv`. */
+  readonly dotenv?: string;
   /** `key=value` each, as given by `-o`. */
   readonly overrides?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -29,6 +31,8 @@ export interface ConfigSource {
 
 export interface LoadedConfig {
   readonly config: Config;
+  /** What files of variables add to the environment of the daemon, and so of its workers. */
+  readonly variables: Readonly<Record<string, string>>;
   /** To be logged at level warn. */
   readonly warnings: readonly Problem[];
   /** To be logged at level info. */
@@ -36,76 +40,42 @@ export interface LoadedConfig {
 }
 
 /**
- * Reads a configuration file, expands references to the environment, applies overrides and checks everything.
+ * Reads a configuration with all it refers to, and checks everything.
  *
  * @throws {InvalidConfigError} with all problems at once, one a line: `file:line:column: path: message`
  */
 export function loadConfig(source: ConfigSource): LoadedConfig {
   const problems = new ProblemList();
-  const tree = readTree(source, problems);
+  const { tree, variables } = readTree(source, problems);
   throwErrors(problems);
   const { data, places } = normalize(rootSchema, tree, problems);
   checkVersion(tree, data, places, problems);
-  warnAboutVariables(source.env ?? process.env, problems, { file: source.path, line: 1, column: 1 });
+  warnAboutVariables({ ...variables, ...(source.env ?? process.env) }, problems, {
+    file: source.path,
+    line: 1,
+    column: 1,
+  });
   const config = buildConfig(data, places, problems, source);
   throwErrors(problems);
   if (config === undefined) throw new InvalidConfigError([`${source.path}: can not be used`]);
   if (config.jobsd.strict) throwErrors(problems, true);
-  return { config, warnings: problems.of("warning"), infos: problems.of("info") };
+  return { config, variables, warnings: problems.of("warning"), infos: problems.of("info") };
 }
 
-function readTree(source: ConfigSource, problems: ProblemList): MapNode {
-  const file = readSource(source, problems);
-  const env = source.env ?? process.env;
-  const readFile = source.readFile ?? readText;
-  const expansion = { env, readSecret: (path: string) => readFile(resolve(dirname(source.path), path)) };
-  const expand = (node: ScalarNode, path: string): ScalarNode => {
-    if (typeof node.value !== "string") return node;
-    const value = expandText(node.value, expansion, {
-      unset: (name) => {
-        problems.warning(node.place, path, `variable ${name} is not set; \${${name}:-default} gives it a default`);
-      },
-      unterminated: () => {
-        problems.warning(node.place, path, "a reference that starts with ${ has no }; write $$ for a literal $");
-      },
-      invalid: (message) => {
-        problems.error(node.place, path, message);
-      },
-    });
-    return { ...node, value };
-  };
-  let tree = file;
-  for (const text of source.overrides ?? []) {
+function readTree(
+  source: ConfigSource,
+  problems: ProblemList,
+): { tree: MapNode; variables: LoadedConfig["variables"] } {
+  const { path, directory = dirname(path), dotenv = "", env = process.env, readFile = readText } = source;
+  const overrides = (source.overrides ?? []).flatMap((text) => {
     const override = parseOverride(text);
-    if (typeof override === "string") problems.error(OVERRIDE_PLACE, "", override);
-    else tree = applyOverride(tree, override);
-  }
-  const expanded = mapScalars(tree, expand);
-  return expanded.t === "map" ? expanded : tree;
-}
-
-function readSource(source: ConfigSource, problems: ProblemList): MapNode {
-  const start: Place = { file: source.path, line: 1, column: 1 };
-  const empty: MapNode = { t: "map", place: start, entries: [] };
-  const extension = /\.([^./\\]+)$/.exec(source.path)?.[1]?.toLowerCase() ?? "";
-  if (!["yaml", "yml", "json"].includes(extension)) {
-    problems.error(start, "", `Unsupported Config Type "${extension}": the name must end in .yaml, .yml or .json`);
-    return empty;
-  }
-  let text: string;
-  try {
-    text = (source.readFile ?? readText)(source.path);
-  } catch (error) {
-    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
-    const reason = missing ? `open ${source.path}: no such file or directory` : `can not be read: ${messageOf(error)}`;
-    problems.error({ ...start, line: 0 }, "", reason);
-    return empty;
-  }
-  return extension === "json" ? readJson(text, source.path, problems) : readYaml(text, source.path, problems);
-}
-
-function readText(path: string): string {
-  return readFileSync(path, "utf8");
+    if (typeof override !== "string") return [override];
+    problems.error(OVERRIDE_PLACE, "", override);
+    return [];
+  });
+  const reader = new ConfigReader({ path, directory, dotenv, env, readFile }, problems);
+  const tree = reader.read(overrides);
+  return { tree, variables: reader.variables };
 }
 
 function buildConfig(

@@ -1,8 +1,9 @@
 import * as z from "zod";
 import type { ConfigNode, Entry, MapNode } from "./config-tree.ts";
 import { toPlain } from "./config-tree.ts";
+import { knownKeys } from "./dotted-keys.ts";
 import { nearest, type Place, type ProblemList } from "./problems.ts";
-import { NOTES, type KeyNote } from "./schema/leaves.ts";
+import { NOTES, type KeyNote } from "./schema/notes.ts";
 
 const EMPTY_MAP: readonly Entry[] = [];
 
@@ -41,9 +42,9 @@ function keyOf(path: readonly PropertyKey[]): string {
 }
 
 /**
- * Brings a file into the shape of the schema with RoadRunner's rules for keys: they are compared without regard to
- * case, a dot in a key of the schema is a path, null is absent. Keys of maps the user owns (headers, environment …)
- * keep their spelling and their dots. Unknown keys are reported with the nearest known one.
+ * Brings a file into the shape of the schema: null is absent, unknown keys are reported with the nearest known one.
+ *
+ * @param root after `splitDottedKeys`
  */
 export function normalize(schema: z.ZodType, root: MapNode, problems: ProblemList): Normalized {
   const places = new PlaceIndex();
@@ -61,14 +62,14 @@ class Normalizer {
   }
 
   value(schema: z.ZodType, node: ConfigNode | undefined, path: readonly string[]): unknown {
-    if (schema instanceof z.ZodObject) return this.#object(schema, this.#entriesOf(node, path, "section"), path);
-    if (schema instanceof z.ZodRecord) return this.#named(schema, this.#entriesOf(node, path, "map"), path);
+    if (schema instanceof z.ZodObject) return this.#object(schema, this.#entriesOf(node, path), path);
+    if (schema instanceof z.ZodRecord) return this.#named(schema, this.#entriesOf(node, path), path);
     return node === undefined ? undefined : this.#leaf(schema, node, path);
   }
 
   #object(schema: z.ZodObject, entries: readonly Entry[], path: readonly string[]): unknown {
     const shape = knownKeys(schema);
-    const byKey = this.#joined(entries, (key) => !Object.hasOwn(shape, key), path);
+    const byKey = new Map(entries.map((entry) => [entry.key.toLowerCase(), entry]));
     const result: Record<string, unknown> = {};
     for (const [key, child] of Object.entries(shape)) {
       const entry = byKey.get(key);
@@ -91,35 +92,15 @@ class Normalizer {
     return Object.fromEntries(entries.map(([key, entry]) => [key, toPlain(entry.value)]));
   }
 
-  /** Names with a dot are one name if a map stands there, and a path (`x.driver: memory`) if not. */
   #named(schema: z.ZodRecord, entries: readonly Entry[], path: readonly string[]): unknown {
-    const named = entries.map((entry) => (entry.value.t === "map" ? entry : withoutDots(entry)));
     const result: Record<string, unknown> = {};
-    for (const [name, entry] of this.#joined(named, () => false, path)) {
+    for (const entry of entries) {
+      const name = entry.key.toLowerCase();
       if (isNull(entry.value)) continue;
       this.#places.set([...path, name], entry.place);
       result[name] = this.value(schema.valueType as z.ZodType, entry.value, [...path, name]);
     }
     return result;
-  }
-
-  /** Entries by lower-cased key; those with a dotted path are put into the map they belong to. */
-  #joined(entries: readonly Entry[], split: (key: string) => boolean, path: readonly string[]): Map<string, Entry> {
-    const byKey = new Map<string, Entry>();
-    for (const written of entries) {
-      const entry = written.key.includes(".") && split(written.key.toLowerCase()) ? withoutDots(written) : written;
-      const key = entry.key.toLowerCase();
-      const earlier = byKey.get(key);
-      if (earlier === undefined) byKey.set(key, entry);
-      else if (earlier.value.t === "map" && entry.value.t === "map" && isSynthetic(earlier, entry)) {
-        const value: MapNode = { ...earlier.value, entries: [...earlier.value.entries, ...entry.value.entries] };
-        byKey.set(key, { ...earlier, value });
-      } else {
-        const first = `first at line ${earlier.place.line}`;
-        this.#problems.error(entry.place, dotted([...path, key]), `the key is there twice, ${first}`);
-      }
-    }
-    return byKey;
   }
 
   #leaf(schema: z.ZodType, node: ConfigNode, path: readonly string[]): unknown {
@@ -154,12 +135,9 @@ class Normalizer {
     }
   }
 
-  #entriesOf(node: ConfigNode | undefined, path: readonly string[], what: "section" | "map"): readonly Entry[] {
+  #entriesOf(node: ConfigNode | undefined, path: readonly string[]): readonly Entry[] {
     if (node === undefined) return EMPTY_MAP;
     if (node.t === "map") return node.entries;
-    if (node.t === "list" && what === "map" && node.items.every((item) => item.t === "map")) {
-      return node.items.flatMap((item) => item.entries);
-    }
     this.#problems.error(node.place, dotted(path), "expected a map of keys and values");
     return EMPTY_MAP;
   }
@@ -177,13 +155,6 @@ function dotted(path: readonly string[]): string {
   return path.join(".");
 }
 
-/** The keys that can be written in a section. */
-function knownKeys(schema: z.ZodObject): Readonly<Record<string, z.ZodType>> {
-  const shape = schema.shape as Readonly<Record<string, z.ZodType>>;
-  const restKey = NOTES.get(schema)?.restKey;
-  return Object.fromEntries(Object.entries(shape).filter(([key]) => key !== restKey));
-}
-
 function isLeaf(schema: z.ZodType): boolean {
   return !(schema instanceof z.ZodObject) && !(schema instanceof z.ZodRecord);
 }
@@ -199,24 +170,6 @@ function entryPairs(node: MapNode): readonly (readonly [string, ConfigNode])[] {
 function plainLeaf(node: ConfigNode, note: KeyNote): unknown {
   if (note.commaList !== true || node.t !== "scalar" || !node.override) return toPlain(node);
   return typeof node.value === "string" && node.value.includes(",") ? node.value.split(",") : node.value;
-}
-
-const synthetic = new WeakSet<Entry>();
-
-/** `a.b.c: 1` as `a: {b.c: 1}`; the rest of the path is split further down. */
-function withoutDots(entry: Entry): Entry {
-  const dot = entry.key.indexOf(".");
-  if (dot < 1 || dot === entry.key.length - 1) return entry;
-  const inner: Entry = { ...entry, key: entry.key.slice(dot + 1) };
-  const value: MapNode = { t: "map", place: entry.place, entries: [inner] };
-  const outer: Entry = { key: entry.key.slice(0, dot), place: entry.place, value };
-  synthetic.add(outer);
-  return outer;
-}
-
-/** Two maps may be joined only if one of them came from a dotted key: written twice is a mistake. */
-function isSynthetic(a: Entry, b: Entry): boolean {
-  return synthetic.has(a) || synthetic.has(b);
 }
 
 /** Dotted paths of all keys below a section, without those of user-owned maps. */

@@ -2,7 +2,7 @@ import { parsePolicy, type Policy } from "../../domain/policy.ts";
 import { DEFAULT_PRIORITY } from "../../domain/pipeline.ts";
 import { PipelineSettings } from "../../domain/pipeline-settings.ts";
 import { JobsError, messageOf } from "../../domain/errors.ts";
-import type { PipelineConfig } from "./config.ts";
+import type { PipelineConfig, PoolConfig } from "./config.ts";
 import type { PlaceIndex } from "./normalize.ts";
 import { formatProblem, type Place, type ProblemList } from "./problems.ts";
 import type { PipelineInput } from "./schema/jobs-schema.ts";
@@ -14,8 +14,7 @@ const DEAD_LETTER_WORDS: readonly string[] = ["auto", "store", "none"];
 /** What pipelines are read from. */
 interface PipelineSource {
   readonly pipelines: Readonly<Record<string, PipelineInput>>;
-  /** Names of `jobs.pools`; undefined if there is no such section. */
-  readonly poolNames: ReadonlySet<string> | undefined;
+  readonly pools: readonly PoolConfig[];
   readonly defaults: Policy;
 }
 
@@ -29,14 +28,13 @@ export function readPipelines(
   return Object.entries(source.pipelines).map(([name, input]) => {
     const path = ["jobs", "pipelines", name];
     if (input.driver === "") problems.error(places.at(path), path.join("."), "driver is missing, e.g. driver: memory");
-    checkPool(input.pool, source.poolNames, [...path, "pool"], places, problems);
     const options = readOptions(input, path, places, problems);
     const policy = readPolicy(input.policy, source.defaults, [...path, "policy"], places, problems);
     checkDeadLetter(policy, names, path, places, problems);
     return {
       name,
       driver: input.driver,
-      pool: "",
+      pool: readPool(input, source.pools, path, places, problems),
       priority: readPriority(input, options, path, places, problems),
       options,
       policy,
@@ -106,20 +104,28 @@ function readPriority(
   }
 }
 
-function checkPool(
-  pool: string,
-  poolNames: ReadonlySet<string> | undefined,
+/** RoadRunner takes it from `config` as well. */
+function readPool(
+  input: PipelineInput,
+  pools: readonly PoolConfig[],
   path: readonly string[],
   places: PlaceIndex,
   problems: ProblemList,
-): void {
-  if (pool === "") return;
-  const place = places.at(path);
-  if (poolNames?.has(pool.toLowerCase()) === true) {
-    problems.warning(place, path.join("."), "is accepted and has no effect yet: all jobs run in jobs.pool");
-  } else {
-    problems.error(place, path.join("."), `there is no worker pool "${pool}" under jobs.pools`);
+): string {
+  const below = lowerCased(input.config)["pool"];
+  const name = input.pool === "" && typeof below === "string" ? below : input.pool;
+  const full = [...path, "pool"];
+  const place = places.at(input.pool === "" ? [...path, "config", "pool"] : full);
+  if (name === "") {
+    const several = pools.length > 1 && pools.every((pool) => pool.name !== "default");
+    const message = `its jobs run in pool "${pools[0]?.name ?? ""}" unless their header pool says something else`;
+    if (several) problems.warning(places.at(path), full.join("."), `no pool is named: ${message}`);
+    return "";
   }
+  if (!pools.some((pool) => pool.name === name.toLowerCase())) {
+    problems.error(place, full.join("."), `there is no worker pool "${name}" under jobs.pools`);
+  }
+  return name.toLowerCase();
 }
 
 function checkDeadLetter(

@@ -24,9 +24,17 @@ export function formatProblem(problem: Problem): string {
   return `${place}: ${path}${severity}${problem.message}`;
 }
 
-/** Collects everything that is wrong, so that one run reports all of it. */
+/** Collects everything that is wrong, so that one run reports all of it; the same thing once. */
 export class ProblemList {
   readonly #problems: Problem[] = [];
+  readonly #texts = new Set<string>();
+  /** In the order in which they were read. */
+  readonly #files: string[] = [];
+
+  /** A file is read: its problems come after those of the files before it. */
+  fileRead(file: string): void {
+    if (!this.#files.includes(file)) this.#files.push(file);
+  }
 
   error(place: Place, path: string, message: string): void {
     this.#add("error", place, path, message);
@@ -40,15 +48,21 @@ export class ProblemList {
     this.#add("info", place, path, message);
   }
 
-  /** Problems of one severity in the order of the file. */
+  /** Problems of one severity: those without a line first, then file by file. */
   of(severity: Severity): readonly Problem[] {
+    const fileOf = (problem: Problem): number => (problem.line === 0 ? -1 : this.#files.indexOf(problem.file));
     return this.#problems
       .filter((problem) => problem.severity === severity)
-      .sort((a, b) => a.line - b.line || a.column - b.column);
+      .sort((a, b) => fileOf(a) - fileOf(b) || a.line - b.line || a.column - b.column);
   }
 
   #add(severity: Severity, { file, line, column }: Place, path: string, message: string): void {
-    this.#problems.push({ severity, file, line, column, path, message });
+    const problem: Problem = { severity, file, line, column, path, message };
+    const text = JSON.stringify(problem);
+    if (this.#texts.has(text)) return;
+    this.#texts.add(text);
+    this.fileRead(file);
+    this.#problems.push(problem);
   }
 }
 

@@ -11,6 +11,8 @@ export interface SignalActions {
   readonly forceExit: (signal: NodeJS.Signals) => void;
   /** SIGHUP. */
   readonly hangUp: () => void;
+  /** SIGUSR2, unless the daemon is stopping already. Called at most once; a stop signal after it forces the exit. */
+  readonly restart: () => void;
 }
 
 const STOP_SIGNALS = ["SIGINT", "SIGTERM", "SIGQUIT", "SIGABRT"] as const;
@@ -39,10 +41,16 @@ export function listenToSignals(actions: SignalActions, source: SignalProcess = 
   const hangUp = (): void => {
     actions.hangUp();
   };
+  const restart = (): void => {
+    if (stopping) return;
+    stopping = true;
+    actions.restart();
+  };
   const listeners: readonly (readonly [NodeJS.Signals, (signal: NodeJS.Signals) => void])[] = [
     ...STOP_SIGNALS.map((signal) => [signal, stop] as const),
     ...IGNORED_SIGNALS.map((signal) => [signal, () => undefined] as const),
     ["SIGHUP", hangUp],
+    ["SIGUSR2", restart],
   ];
   for (const [signal, listener] of listeners) source.on(signal, listener);
   return () => {

@@ -1,5 +1,5 @@
 import type { Logger } from "../../domain/ports/logger.ts";
-import type { LoggerConfig, LogsConfig } from "../config/config.ts";
+import type { LogFileConfig, LoggerConfig, LogsConfig } from "../config/config.ts";
 import { layoutOf } from "./layouts.ts";
 import { PinoLogger } from "./pino-logger.ts";
 import type { Sink } from "./sinks.ts";
@@ -9,8 +9,14 @@ export interface LogsContext {
   /** Wall clock, milliseconds since the epoch. */
   readonly nowMs: () => number;
   readonly openSink: (output: string, onFailure: (error: unknown) => void) => Sink;
+  readonly openFile: (file: LogFileConfig, nowMs: () => number, onFailure: (error: unknown) => void) => Sink;
   /** Whether layouts for people are coloured: stdout is a terminal and `NO_COLOR` is not set. */
   readonly colour: boolean;
+}
+
+interface LoggerSinks {
+  readonly records: readonly Sink[];
+  readonly errors: readonly Sink[];
 }
 
 /** All loggers of the process. Each output is opened once, however many channels write to it. */
@@ -25,9 +31,7 @@ export class Logs {
   constructor(config: LogsConfig, context: LogsContext) {
     this.#config = config;
     this.#context = context;
-    for (const { mode, output } of [config.root, ...Object.values(config.channels)]) {
-      if (mode !== "off") for (const name of output) this.#sink(name);
-    }
+    for (const logger of [config.root, ...Object.values(config.channels)]) this.#sinksOf(logger);
   }
 
   /** The logger without a name. */
@@ -55,7 +59,7 @@ export class Logs {
 
   #create(name: string, config: LoggerConfig): Logger {
     const layout = layoutOf(config, this.#context.colour);
-    const sinks = config.mode === "off" ? [] : config.output.map((output) => this.#sink(output));
+    const { records, errors } = this.#sinksOf(config);
     const { format } = layout;
     const { lineEnding } = config;
     return new PinoLogger({
@@ -63,22 +67,36 @@ export class Logs {
       level: config.mode === "off" ? "silent" : config.level,
       layout,
       nowMs: this.#context.nowMs,
-      write: (line) => {
+      write: (line, level) => {
         const content = line.slice(0, -1);
         const text = (format === undefined ? content : format(content)) + lineEnding;
-        for (const sink of sinks) sink.write(text);
+        for (const sink of records) sink.write(text);
+        if (level === "error") for (const sink of errors) sink.write(text);
       },
       channel: (other) => this.channel(other),
     });
   }
 
-  #sink(output: string): Sink {
-    const known = this.#sinks.get(output);
+  /** Outputs of all records, and those that get errors besides. */
+  #sinksOf({ mode, file, output, errorOutput }: LoggerConfig): LoggerSinks {
+    if (mode === "off") return { records: [], errors: [] };
+    const { openSink, openFile, nowMs } = this.#context;
+    const open = (name: string): Sink => this.#sink(name, (onFailure) => openSink(name, onFailure));
+    const records =
+      file === undefined
+        ? output.map(open)
+        : [this.#sink(`rotated:${file.path}`, (onFailure) => openFile(file, nowMs, onFailure))];
+    const errors = errorOutput.map(open).filter((sink) => !records.includes(sink));
+    return { records, errors };
+  }
+
+  #sink(name: string, open: (onFailure: (error: unknown) => void) => Sink): Sink {
+    const known = this.#sinks.get(name);
     if (known !== undefined) return known;
-    const sink = this.#context.openSink(output, (error) => {
-      this.#reportOnce(output, error);
+    const sink = open((error) => {
+      this.#reportOnce(name, error);
     });
-    this.#sinks.set(output, sink);
+    this.#sinks.set(name, sink);
     return sink;
   }
 

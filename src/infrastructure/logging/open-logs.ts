@@ -1,5 +1,6 @@
 import type { LogsConfig } from "../config/config.ts";
 import { Logs } from "./channels.ts";
+import { RotatingFile } from "./rotating-file.ts";
 import { openSink } from "./sinks.ts";
 
 /**
@@ -9,5 +10,10 @@ import { openSink } from "./sinks.ts";
  */
 export function openLogs(config: LogsConfig): Logs {
   const colour = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
-  return new Logs(config, { nowMs: Date.now, openSink, colour });
+  return new Logs(config, {
+    nowMs: Date.now,
+    openSink,
+    openFile: (file, nowMs, onFailure) => new RotatingFile(file, nowMs, onFailure),
+    colour,
+  });
 }

@@ -10,8 +10,8 @@ export interface LoggerParts {
   readonly level: LogLevel | "silent";
   readonly layout: Layout;
   readonly nowMs: () => number;
-  /** Takes whole lines, each with its end. */
-  readonly write: (line: string) => void;
+  /** Takes whole lines, each with its end, and the level of the record. */
+  readonly write: (line: string, level: LogLevel) => void;
   /** Finds the logger of a channel. */
   readonly channel: (name: string) => Logger;
 }
@@ -22,6 +22,8 @@ export class PinoLogger implements Logger {
   readonly #threshold: number;
   readonly #layout: Layout;
   readonly #channel: (name: string) => Logger;
+  /** Of the record that is being written; pino writes before its call returns. */
+  #level: LogLevel = "debug";
 
   constructor(parts: LoggerParts) {
     const { layout } = parts;
@@ -35,7 +37,11 @@ export class PinoLogger implements Logger {
         timestamp: () => `,"${layout.keys.ts}":${layout.timeJson(parts.nowMs())}`,
         formatters: { level: (label) => ({ [layout.keys.level]: layout.levelText(label) }) },
       },
-      { write: parts.write },
+      {
+        write: (line: string) => {
+          parts.write(line, this.#level);
+        },
+      },
     );
     const named = parts.name !== "" || layout.format !== undefined;
     this.#pino = named ? root.child({ [layout.keys.logger]: layout.nameText(parts.name) }) : root;
@@ -46,19 +52,27 @@ export class PinoLogger implements Logger {
   }
 
   debug(fields: LogFields, message: string): void {
-    if (this.enabled("debug")) this.#pino.debug(this.#record(fields, message));
+    if (!this.enabled("debug")) return;
+    this.#level = "debug";
+    this.#pino.debug(this.#record(fields, message));
   }
 
   info(fields: LogFields, message: string): void {
-    if (this.enabled("info")) this.#pino.info(this.#record(fields, message));
+    if (!this.enabled("info")) return;
+    this.#level = "info";
+    this.#pino.info(this.#record(fields, message));
   }
 
   warn(fields: LogFields, message: string): void {
-    if (this.enabled("warn")) this.#pino.warn(this.#record(fields, message));
+    if (!this.enabled("warn")) return;
+    this.#level = "warn";
+    this.#pino.warn(this.#record(fields, message));
   }
 
   error(fields: LogFields, message: string): void {
-    if (this.enabled("error")) this.#pino.error(this.#record(fields, message));
+    if (!this.enabled("error")) return;
+    this.#level = "error";
+    this.#pino.error(this.#record(fields, message));
   }
 
   channel(name: string): Logger {

@@ -29,14 +29,25 @@ export function openSink(output: string, onFailure: (error: unknown) => void): S
   const standard = STANDARD_STREAMS[output];
   if (standard !== undefined) return new DescriptorSink(standard, undefined, onFailure);
   const path = output.startsWith("file://") ? fileURLToPath(output) : output;
+  return new DescriptorSink(openLogFile(path, "logs.output"), path, onFailure);
+}
+
+/**
+ * Opens a file for appending.
+ *
+ * @param key named in the error
+ * @throws {InvalidConfigError} the file can not be opened
+ */
+export function openLogFile(path: string, key: string): number {
   try {
-    return new DescriptorSink(openSync(path, "a"), path, onFailure);
+    return openSync(path, "a");
   } catch (error) {
-    throw new InvalidConfigError([`logs.output: can not write to ${path}: ${messageOf(error)}`], { cause: error });
+    throw new InvalidConfigError([`${key}: can not write to ${path}: ${messageOf(error)}`], { cause: error });
   }
 }
 
-class DescriptorSink implements Sink {
+/** A file, or a standard stream, by its descriptor. */
+export class DescriptorSink implements Sink {
   #descriptor: number;
   readonly #path: string | undefined;
   readonly #onFailure: (error: unknown) => void;

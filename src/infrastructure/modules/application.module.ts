@@ -92,7 +92,10 @@ const execution = new ContainerModule(({ bind }) => {
     )
     .inSingletonScope();
   bind(ExecutionLog)
-    .toResolvedValue((clock, log) => new ExecutionLog(clock, log), [TOKENS.Clock, JOBS_LOGGER])
+    .toResolvedValue(
+      (clock, log, { jobsd }) => new ExecutionLog(clock, log, jobsd.jobSummary),
+      [TOKENS.Clock, JOBS_LOGGER, TOKENS.Config],
+    )
     .inSingletonScope();
   bind(ExecuteJob)
     .toResolvedValue(

@@ -4,9 +4,6 @@ import { PipelineRegistry } from "../../domain/pipeline-registry.ts";
 import { Scheduler } from "../../domain/scheduler.ts";
 import { TOKENS } from "../tokens.ts";
 
-/** The one pool of this release. */
-export const DEFAULT_POOL = "default";
-
 /** Domain objects there is one of. Domain and application carry no decorators: they are wired by constructor. */
 export const domainModule = new ContainerModule(({ bind }) => {
   bind(PipelineRegistry)
@@ -19,7 +16,7 @@ export const domainModule = new ContainerModule(({ bind }) => {
     .toResolvedValue(
       ({ jobs, jobsd }, clock) => {
         const { order, maxWaitMs } = jobsd.scheduler;
-        const pools = [{ name: DEFAULT_POOL, size: jobs.pool.numWorkers }];
+        const pools = jobs.pools.map(({ name, numWorkers }) => ({ name, size: numWorkers }));
         return new Scheduler(pools, { order, maxWaitMs, heldLimit: jobs.pipelineSize }, clock);
       },
       [TOKENS.Config, TOKENS.Clock],

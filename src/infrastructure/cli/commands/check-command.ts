@@ -14,8 +14,9 @@ export interface CheckContext extends Pick<CliContext, "writeOut" | "writeError"
 /** Body of `check`: tells every problem and starts nothing. Exit code 1 if the daemon would not start. */
 export function checkConfig(options: GlobalOptions, context: CheckContext): number {
   try {
-    const { path } = resolveConfigPath(options.config, options.workDir, context.currentDir);
-    const { warnings, infos } = loadConfig({ ...context.source, path, overrides: options.overrides });
+    const { overrides, dotenv } = options;
+    const { path, directory } = resolveConfigPath(options.config, options.workDir, context.currentDir);
+    const { warnings, infos } = loadConfig({ ...context.source, path, directory, overrides, dotenv });
     for (const problem of [...warnings, ...infos]) context.writeOut(`${formatProblem(problem)}\n`);
     if (!options.silent) context.writeOut(`${path}: can be used, ${warnings.length} warnings\n`);
     return EXIT_CODES.ok;

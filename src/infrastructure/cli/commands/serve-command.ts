@@ -7,6 +7,7 @@ import { formatProblem } from "../../config/problems.ts";
 import { resolveConfigPath } from "../../config/resolve-config-path.ts";
 import { createJobsd } from "../../jobsd.ts";
 import { EXIT_CODES } from "../../lifecycle/exit-codes.ts";
+import { PidFile } from "../../lifecycle/pid-file.ts";
 import { listenToSignals } from "../../lifecycle/signals.ts";
 import type { Logs } from "../../logging/channels.ts";
 import { openLogs } from "../../logging/open-logs.ts";
@@ -16,19 +17,44 @@ import type { CliContext, GlobalOptions } from "../program.ts";
 
 /** Body of `serve`: runs the daemon until it is told to stop. Resolves with the exit code. */
 export async function serve(options: GlobalOptions, { writeOut }: Pick<CliContext, "writeOut">): Promise<number> {
+  const { overrides, dotenv } = options;
   const { path, directory } = resolveConfigPath(options.config, options.workDir, process.cwd());
   process.chdir(directory);
-  const loaded = loadConfig({ path, overrides: options.overrides });
+  const loaded = loadConfig({ path, directory, overrides, dotenv });
+  // Workers inherit the environment of the daemon.
+  Object.assign(process.env, loaded.variables);
   const logs = openLogs(loaded.config.logs);
   const say = (line: string): void => {
     if (!options.silent) writeOut(`${line}\n`);
   };
+  let pidFile: PidFile | undefined;
   try {
     reportProblems(loaded, logs.root);
-    return await run(loaded.config, logs, say);
+    reportFlags(options, logs.root);
+    pidFile = writePidFile(options, loaded.config, logs.root);
+    const removePidFile = (): void => pidFile?.remove();
+    return await run(loaded.config, { logs, say, removePidFile });
   } finally {
+    pidFile?.remove();
     logs.close();
   }
+}
+
+function writePidFile({ pid }: GlobalOptions, { jobsd }: Config, log: Logger): PidFile | undefined {
+  const path = jobsd.pidFile === "" && pid ? ".pid" : jobsd.pidFile;
+  if (path === "") return undefined;
+  return PidFile.write(path, process.pid, (running) => {
+    log.warn({ path, pid: running }, "the pid file named a process that runs: is this daemon started twice?");
+  });
+}
+
+function reportFlags({ debug, experimental }: GlobalOptions, log: Logger): void {
+  if (debug) log.warn({}, "-d has no effect yet: there are no profiles, use the flags of Node (--cpu-prof, --inspect)");
+  if (!experimental) return;
+  log.info(
+    {},
+    "-e has no effect: envfile is always read, and policy.on_malformed says what an unreadable answer means",
+  );
 }
 
 function reportProblems({ warnings, infos }: LoadedConfig, log: Logger): void {
@@ -36,10 +62,19 @@ function reportProblems({ warnings, infos }: LoadedConfig, log: Logger): void {
   for (const problem of infos) log.info({ path: problem.path }, formatProblem(problem));
 }
 
-async function run(config: Config, logs: Logs, say: (line: string) => void): Promise<number> {
+/** What a running daemon needs of its command line. */
+interface ServeContext {
+  readonly logs: Logs;
+  /** Writes a line of the daemon itself. */
+  readonly say: (line: string) => void;
+  readonly removePidFile: () => void;
+}
+
+async function run(config: Config, context: ServeContext): Promise<number> {
+  const { logs, say } = context;
   const log = logs.root;
   const jobsd = createJobsd(config, log);
-  const stopRequest = listenForStop(jobsd.container, logs, say, config);
+  const stopRequest = listenForStop(jobsd.container, config, context);
   let exitCode: number = EXIT_CODES.ok;
   try {
     const started = jobsd.start();
@@ -63,7 +98,8 @@ async function run(config: Config, logs: Logs, say: (line: string) => void): Pro
 
 function announce(config: Config, log: Logger, say: (line: string) => void): void {
   const { jobs, jobsd } = config;
-  const fields = { version: VERSION, workers: jobs.pool.numWorkers, pipelines: jobs.pipelines.length };
+  const workers = jobs.pools.reduce((sum, pool) => sum + pool.numWorkers, 0);
+  const fields = { version: VERSION, workers, pipelines: jobs.pipelines.length };
   log.info({ ...fields, memoryMaxBytes: jobsd.memory.maxBytes }, "the daemon is ready");
   say(`[INFO] jobsd server started; version: ${VERSION}, stands in for RoadRunner ${RR_VERSION}`);
 }
@@ -82,7 +118,7 @@ interface StopRequest {
 }
 
 /** What ends the daemon: a signal, or an error nobody caught, after which nothing can be relied upon. */
-function listenForStop(container: Container, logs: Logs, say: (line: string) => void, config: Config): StopRequest {
+function listenForStop(container: Container, config: Config, { logs, say, removePidFile }: ServeContext): StopRequest {
   let request: (exitCode: number) => void = () => undefined;
   let requested = false;
   const stopped = new Promise<number>((resolve) => {
@@ -100,11 +136,20 @@ function listenForStop(container: Container, logs: Logs, say: (line: string) => 
     forceExit: () => {
       say("exit forced");
       for (const pool of container.getAll(TOKENS.WorkerPool)) pool.abort();
+      removePidFile();
       logs.close();
       process.exit(EXIT_CODES.failure);
     },
     hangUp: () => {
       logs.reopen();
+    },
+    restart: () => {
+      say("restart signal [SIGUSR2] received");
+      logs.root.info(
+        { exitCode: EXIT_CODES.restart },
+        "restart signal received, the supervisor starts the daemon again",
+      );
+      request(EXIT_CODES.restart);
     },
   });
   const failed = (error: unknown): void => {

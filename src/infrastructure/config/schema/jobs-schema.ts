@@ -7,60 +7,65 @@ import {
   duration,
   durationOrSeconds,
   int,
-  later,
-  laterSection,
-  named,
-  noEffect,
+  number,
+  seconds,
   text,
   textList,
-  withRest,
+  words,
 } from "./leaves.ts";
+import { named, noEffect, withRest } from "./notes.ts";
 
 /** Keys of a policy; their values are read by the domain (`parsePolicy`), for which absent and `undefined` are one. */
 export const policySchema = z.object({
-  on_worker_failure: anything(),
-  max_attempts: anything(),
-  backoff: z.object({ initial: anything(), factor: anything(), max: anything(), jitter: anything() }),
-  max_requeues: anything(),
-  on_nack: anything(),
-  on_error: anything(),
-  on_malformed: anything(),
-  dead_letter: anything(),
-  max_deliveries: anything(),
-  attempts_header: anything(),
-  weight: anything(),
-  fetch_ahead: anything(),
-  concurrency: anything(),
+  on_worker_failure: words("retry", ["rr"]),
+  max_attempts: number(5),
+  backoff: z.object({ initial: seconds("1s"), factor: number(2), max: seconds("60s"), jitter: number(0.1) }),
+  max_requeues: number(0),
+  on_nack: words("dead_letter", ["rr"]),
+  on_error: words("ack", ["dead_letter", "retry"]),
+  on_malformed: words("dead_letter", ["rr", "retry"]),
+  dead_letter: anything({ type: "string" }, "auto"),
+  max_deliveries: number(0),
+  attempts_header: anything({ type: "string" }),
+  weight: number(1),
+  fetch_ahead: number(0),
+  concurrency: number(0),
 });
 
 const supervisorSchema = z.object({
+  watch_tick: duration(5_000),
+  ttl: duration(0),
+  idle_ttl: duration(0),
   exec_ttl: duration(0),
-  watch_tick: noEffect("limits are checked when they are due"),
-  ttl: later(duration(0), "workers are not replaced because of their age", 0),
-  idle_ttl: later(duration(0), "idle workers are kept", 0),
-  max_worker_memory: later(int(0, 0), "the memory of workers is not watched", 0),
+  max_worker_memory: int(0, 0, 2 ** 32),
 });
 
-/** Section `jobs.pool`: the worker processes of the default pool. */
+const dynamicAllocatorSchema = z.object({
+  max_workers: int(10, 0),
+  spawn_rate: int(5, 0),
+  idle_timeout: duration(60_000),
+});
+
+/** Section `jobs.pool`, and each of `jobs.pools`: a set of worker processes. Zero is the default where it makes no sense. */
 const poolSchema = z.object({
-  num_workers: int(0, 0, 2048),
+  debug: bool(false),
   command: command(),
+  num_workers: int(0, 0),
+  max_jobs: int(0, 0),
+  max_queue_size: int(0, 0),
   allocate_timeout: duration(60_000),
+  reset_timeout: duration(60_000),
+  stream_timeout: duration(60_000),
   destroy_timeout: duration(60_000),
   supervisor: supervisorSchema,
-  reset_timeout: noEffect("a reset replaces one worker after the other and waits for running jobs"),
-  stream_timeout: noEffect("jobs do not stream"),
-  debug: later(bool(false), "workers are kept and take many jobs each", false),
-  max_jobs: later(int(0, 0), "workers are not replaced after a number of jobs", 0),
-  max_queue_size: later(int(0, 0), "jobs wait in the queue of their pipeline, without this limit", 0),
-  dynamic_allocator: laterSection("the number of workers stays at num_workers"),
+  dynamic_allocator: dynamicAllocatorSchema,
 });
 
 /** A pipeline. Options of the driver belong under `config`; beside `driver` they are accepted as well. */
 const pipelineSchema = withRest(
   z.object({
     driver: text(""),
-    priority: anything(),
+    priority: number(10),
     pool: text(""),
     config: anyMap(),
     policy: policySchema,
@@ -72,13 +77,15 @@ const pipelineSchema = withRest(
 /** Section `jobs`. */
 export const jobsSchema = z.object({
   num_pollers: noEffect("concurrency follows the number of workers"),
-  options: z.object({ parallelism: int(0, 0) }),
+  options: z.object({ parallelism: int(10, 0) }),
   pipeline_size: int(1_000_000, 0),
   timeout: durationOrSeconds(60_000, 1_000),
   pool: poolSchema,
-  pools: later(anyMap(), "there is one pool, jobs.pool, and all jobs run in it"),
+  pools: named(poolSchema),
   pipelines: named(pipelineSchema),
   consume: textList([]),
 });
+
+export type PoolInput = z.output<typeof poolSchema>;
 
 export type PipelineInput = z.output<typeof pipelineSchema>;

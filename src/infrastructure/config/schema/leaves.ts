@@ -1,27 +1,9 @@
 import { existsSync } from "node:fs";
 import * as z from "zod";
 import { splitWords } from "../command-words.ts";
-import { readBytes, readDurationMs, Unreadable } from "../durations.ts";
-
-/** What the loader has to know about a key besides how its value is read. */
-export interface KeyNote {
-  /** The key is valid and does nothing yet: what that means for the operator. */
-  readonly later?: string;
-  /** A value of a `later` key that asks for nothing, so that there is nothing to say. */
-  readonly off?: unknown;
-  /** The key is valid and will never do anything: why. */
-  readonly noEffect?: string;
-  /** The section belongs to a part of RoadRunner this daemon does not stand in for. */
-  readonly notServed?: boolean;
-  /** An empty text, as an unset variable leaves it, means the default. */
-  readonly emptyIsDefault?: boolean;
-  /** A text given by `-o` is split at commas. */
-  readonly commaList?: boolean;
-  /** Of a section: the key of the result that takes what the section does not know; can not be written in a file. */
-  readonly restKey?: string;
-}
-
-export const NOTES: z.core.$ZodRegistry<KeyNote> = z.registry<KeyNote>();
+import { durationText, readBytes, readDurationMs, Unreadable } from "../durations.ts";
+import { type JsonSchema, type KeyNote, NOTES } from "./notes.ts";
+import { isPlainMap, readInt, readText, readTexts, shown } from "./readers.ts";
 
 // A configuration is parsed once: compiling its parser takes longer (20 ms at start) than it saves.
 z.config({ jitless: true });
@@ -29,8 +11,24 @@ z.config({ jitless: true });
 const TRUE_TEXTS: readonly unknown[] = ["1", "t", "T", "TRUE", "true", "True"];
 const FALSE_TEXTS: readonly unknown[] = ["0", "f", "F", "FALSE", "false", "False", ""];
 
+/** References to the environment may stand for any value. */
+const REFERENCE: JsonSchema = { type: "string", pattern: String.raw`\$` };
+const DURATION: JsonSchema = {
+  type: "string",
+  pattern: String.raw`\$|^\s*([+]?([0-9.]+(ns|us|µs|ms|s|m|h|d))+|0)\s*$`,
+};
+const SECONDS: JsonSchema = {
+  anyOf: [
+    { type: "number", minimum: 0 },
+    { type: "string", pattern: String.raw`\$|[0-9]` },
+  ],
+};
+const SCALAR_TYPES = ["string", "number", "boolean"] as const;
+const SCALAR: JsonSchema = { type: SCALAR_TYPES };
+const TEXTS: JsonSchema = { anyOf: [{ type: "array", items: SCALAR }, SCALAR] };
+
 /** A leaf of the configuration: `undefined` (absent) becomes the default, everything else is read or refused. */
-function leaf<T>(fallback: T, read: (value: unknown) => T | Unreadable, note: KeyNote = {}): z.ZodType<T> {
+function leaf<T>(fallback: T, read: (value: unknown) => T | Unreadable, note: KeyNote): z.ZodType<T> {
   const schema = z.unknown().transform((value, context): T => {
     const result = value === undefined ? fallback : read(value);
     if (!(result instanceof Unreadable)) return result;
@@ -43,27 +41,35 @@ function leaf<T>(fallback: T, read: (value: unknown) => T | Unreadable, note: Ke
 
 /** Numbers become decimal text, booleans `1` and `0`. */
 export function text(fallback: string): z.ZodType<string> {
-  return leaf(fallback, readText);
+  return leaf(fallback, readText, { json: SCALAR, written: fallback });
 }
 
 /** A whole number within limits; fractions are cut off as RoadRunner does. An empty text is the default. */
 export function int(fallback: number, min: number, max = Number.MAX_SAFE_INTEGER): z.ZodType<number> {
-  return leaf(fallback, (value) => readInt(value, min, max), { emptyIsDefault: true });
+  const limits = max === Number.MAX_SAFE_INTEGER ? { minimum: min } : { minimum: min, maximum: max };
+  const written: JsonSchema = { type: "string", pattern: String.raw`\$|^\s*[-+]?[0-9]` };
+  const json = { anyOf: [{ type: "integer", ...limits }, written] };
+  return leaf(fallback, (value) => readInt(value, min, max), { emptyIsDefault: true, json, written: fallback });
 }
 
 export function bool(fallback: boolean): z.ZodType<boolean> {
-  return leaf(fallback, (value) => {
+  const read = (value: unknown): boolean | Unreadable => {
     if (typeof value === "boolean") return value;
     if (typeof value === "number") return value !== 0;
     if (TRUE_TEXTS.includes(value)) return true;
     if (FALSE_TEXTS.includes(value)) return false;
     return new Unreadable(`expected true or false, got ${shown(value)}`);
-  });
+  };
+  const texts = [...TRUE_TEXTS, ...FALSE_TEXTS].filter((word) => word !== "");
+  const json = { anyOf: [{ type: "boolean" }, { type: "number" }, { enum: texts }, REFERENCE] };
+  return leaf(fallback, read, { json, written: fallback });
 }
 
 /** Milliseconds; the text needs a unit. An empty text is the default. */
 export function duration(fallbackMs: number): z.ZodType<number> {
-  return leaf(fallbackMs, (value) => readDurationMs(value, "refuse"), { emptyIsDefault: true });
+  const json = { anyOf: [DURATION, { const: 0 }] };
+  const written = durationText(fallbackMs);
+  return leaf(fallbackMs, (value) => readDurationMs(value, "refuse"), { emptyIsDefault: true, json, written });
 }
 
 /** Milliseconds, for keys where a bare number is seconds. */
@@ -73,38 +79,48 @@ export function durationOrSeconds(fallbackMs: number, minMs = 0): z.ZodType<numb
     if (ms instanceof Unreadable || ms >= minMs) return ms;
     return new Unreadable(`expected at least ${minMs / 1000}s, got ${shown(value)}`);
   };
-  return leaf(fallbackMs, read, { emptyIsDefault: true });
+  return leaf(fallbackMs, read, { emptyIsDefault: true, json: SECONDS, written: durationText(fallbackMs) });
 }
 
 /** Bytes: a number, or a text such as `64MiB`. */
 export function bytes(fallback: number): z.ZodType<number> {
-  return leaf(fallback, readBytes, { emptyIsDefault: true });
+  const json = {
+    anyOf: [
+      { type: "integer", minimum: 0 },
+      { type: "string", pattern: String.raw`\$|^\s*[0-9]` },
+    ],
+  };
+  return leaf(fallback, readBytes, { emptyIsDefault: true, json, written: fallback });
 }
 
 /** One of a few words, whatever their case. */
 export function oneOf<const T extends string>(fallback: T, allowed: readonly T[]): z.ZodType<T> {
-  return leaf<T>(fallback, (value) => {
+  const words = allowed.filter((word) => word !== "");
+  const read = (value: unknown): T | Unreadable => {
     const word = typeof value === "string" ? value.toLowerCase() : value;
-    return (
-      allowed.find((candidate) => candidate === word) ??
-      new Unreadable(
-        `expected ${allowed
-          .filter((candidate) => candidate !== "")
-          .join(", ")
-          .replace(/, (?=[^,]*$)/, " or ")}, got ${shown(value)}`,
-      )
-    );
-  });
+    const found = allowed.find((candidate) => candidate === word);
+    const expected = words.join(", ").replace(/, (?=[^,]*$)/, " or ");
+    return found ?? new Unreadable(`expected ${expected}, got ${shown(value)}`);
+  };
+  const written = fallback === "" ? undefined : fallback;
+  return leaf(fallback, read, { json: { anyOf: [{ enum: words }, REFERENCE] }, written });
 }
 
 /** Octal permission bits; `0660` in YAML is a number already, `"0660"` a text. */
 export function fileMode(fallback: number): z.ZodType<number> {
-  return leaf(fallback, (value) => {
-    const mode =
-      typeof value === "string" && /^\s*(0o)?[0-7]+\s*$/.test(value) ? parseInt(octalDigits(value), 8) : value;
+  const read = (value: unknown): number | Unreadable => {
+    const octal = typeof value === "string" && /^\s*(0o)?[0-7]+\s*$/.test(value);
+    const mode = octal ? parseInt(octalDigits(value), 8) : value;
     if (typeof mode === "number" && Number.isInteger(mode) && mode >= 0 && mode <= 0o777) return mode;
     return new Unreadable(`expected permissions such as "0660", got ${shown(value)}`);
-  });
+  };
+  const json = {
+    anyOf: [
+      { type: "integer", minimum: 0 },
+      { type: "string", pattern: String.raw`\$|^(0o?)?[0-7]+$` },
+    ],
+  };
+  return leaf(fallback, read, { json, written: `0${fallback.toString(8)}` });
 }
 
 function octalDigits(value: string): string {
@@ -113,11 +129,12 @@ function octalDigits(value: string): string {
 
 /** A list of texts, or one text split at commas. */
 export function textList(fallback: readonly string[]): z.ZodType<readonly string[]> {
-  return leaf(fallback, (value) => {
+  const read = (value: unknown): readonly string[] | Unreadable => {
     if (value === "") return [];
     if (typeof value === "string") return value.split(",").map((item) => item.trim());
     return readTexts(Array.isArray(value) ? value : [value]);
-  });
+  };
+  return leaf(fallback, read, { json: TEXTS, written: fallback.length === 0 ? undefined : fallback });
 }
 
 /**
@@ -140,117 +157,56 @@ export function command(): z.ZodType<readonly string[]> {
     const [only] = words instanceof Unreadable ? [] : words;
     return only === undefined || value.length > 1 || existsSync(only) ? words : split(only);
   };
-  return leaf([], read, { commaList: true });
+  return leaf([], read, { commaList: true, json: TEXTS });
 }
 
 /** Texts by name: a map, or a list of maps of which the later ones win. Names keep their spelling. */
 export function textMap(): z.ZodType<Readonly<Record<string, string>>> {
-  return leaf({}, (value) => {
+  const read = (value: unknown): Readonly<Record<string, string>> | Unreadable => {
     const maps: readonly unknown[] = Array.isArray(value) ? value : [value];
     const result: Record<string, string> = {};
     for (const map of maps) {
       if (!isPlainMap(map)) return new Unreadable("expected a map, or a list of maps");
       for (const [name, entry] of Object.entries(map)) {
-        const read = readText(entry);
-        if (read instanceof Unreadable) return new Unreadable(`${name}: ${read.message}`);
-        result[name] = read;
+        const value = readText(entry);
+        if (value instanceof Unreadable) return new Unreadable(`${name}: ${value.message}`);
+        result[name] = value;
       }
     }
     return result;
-  });
+  };
+  const map: JsonSchema = { type: "object", additionalProperties: { type: [...SCALAR_TYPES, "null"] } };
+  return leaf({}, read, { json: { anyOf: [map, { type: "array", items: map }] } });
 }
 
 /** A map whose keys and values are somebody else's business. Names keep their spelling. */
 export function anyMap(): z.ZodType<Readonly<Record<string, unknown>>> {
-  return leaf({}, (value) => {
+  const read = (value: unknown): Readonly<Record<string, unknown>> | Unreadable => {
     if (isPlainMap(value)) return value;
-    if (Array.isArray(value) && value.every(isPlainMap)) {
-      return Object.assign({}, ...value) as Readonly<Record<string, unknown>>;
-    }
-    return new Unreadable("expected a map");
-  });
+    if (!Array.isArray(value) || !value.every(isPlainMap)) return new Unreadable("expected a map");
+    return Object.assign({}, ...value) as Readonly<Record<string, unknown>>;
+  };
+  return leaf({}, read, { json: { type: ["object", "array"] } });
 }
 
-/** Anything, read by somebody else; absent stays absent. */
-export function anything(): z.ZodType {
-  return z.unknown();
-}
-
-/** A key that is valid and does nothing yet; `off` is the value at which nothing is missing. */
-export function later<T>(schema: z.ZodType<T>, consequence: string, off?: T): z.ZodType<T> {
-  NOTES.add(schema, { ...NOTES.get(schema), later: consequence, off });
-  return schema;
-}
-
-/** A section that is valid and does nothing yet, whatever it says. */
-export function laterSection(consequence: string): z.ZodType {
-  return later(z.unknown(), consequence);
-}
-
-/** A key of RoadRunner that has no effect here and needs none. */
-export function noEffect(reason: string): z.ZodType {
+/** Anything, read by somebody else; absent stays absent. `json` says how it is written. */
+export function anything(json: JsonSchema = {}, written?: unknown): z.ZodType {
   const schema = z.unknown();
-  NOTES.add(schema, { noEffect: reason });
+  NOTES.add(schema, { json, written });
   return schema;
 }
 
-/** A section of another part of RoadRunner. */
-export function notServed(): z.ZodType {
-  const schema = z.unknown();
-  NOTES.add(schema, { notServed: true });
-  return schema;
+/** One of a few words that somebody else reads. */
+export function words(written: string, others: readonly string[]): z.ZodType {
+  return anything({ anyOf: [{ enum: [written, ...others] }, REFERENCE] }, written);
 }
 
-/** Named things; their names are lower-cased, as RoadRunner does with every key. */
-export function named<T extends z.ZodType>(schema: T): z.ZodRecord<z.ZodString, T> {
-  return z.record(z.string(), schema);
+/** A number that somebody else reads. */
+export function number(written: number): z.ZodType {
+  return anything({ type: ["number", "string"] }, written);
 }
 
-/** Keys the section does not know go into the map at `restKey` instead of being reported. */
-export function withRest<T extends z.ZodObject>(schema: T, restKey: keyof T["shape"] & string): T {
-  NOTES.add(schema, { restKey });
-  return schema;
-}
-
-function readText(value: unknown): string | Unreadable {
-  if (value === null) return "";
-  if (typeof value === "string") return value;
-  if (typeof value === "number") return value.toString();
-  if (typeof value === "boolean") return value ? "1" : "0";
-  return new Unreadable("expected a text");
-}
-
-function readTexts(values: readonly unknown[]): readonly string[] | Unreadable {
-  const texts: string[] = [];
-  for (const value of values) {
-    const read = readText(value);
-    if (read instanceof Unreadable) return new Unreadable("expected a list of texts");
-    texts.push(read);
-  }
-  return texts;
-}
-
-function readInt(value: unknown, min: number, max: number): number | Unreadable {
-  const number = typeof value === "boolean" ? Number(value) : typeof value === "string" ? integerOf(value) : value;
-  const limits = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
-  if (typeof number !== "number" || !Number.isSafeInteger(Math.trunc(number)) || number < min || number > max) {
-    return new Unreadable(`expected a whole number ${limits}, got ${shown(value)}`);
-  }
-  return Math.trunc(number);
-}
-
-function integerOf(value: string): number {
-  const match = /^\s*([-+]?)(0[xX][\da-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9]\d*)\s*$/.exec(value);
-  if (match === null) return NaN;
-  const digits = match[2] ?? "";
-  const magnitude = Number(/^0\d/.test(digits) ? `0o${digits.slice(1)}` : digits);
-  return match[1] === "-" ? -magnitude : magnitude;
-}
-
-function isPlainMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function shown(value: unknown): string {
-  return JSON.stringify(value).slice(0, 80);
+/** A duration that somebody else reads; bare numbers are seconds. */
+export function seconds(written: string): z.ZodType {
+  return anything(SECONDS, written);
 }

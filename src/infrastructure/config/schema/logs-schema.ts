@@ -1,7 +1,17 @@
 import * as z from "zod";
-import { laterSection, named, noEffect, oneOf, text, textList } from "./leaves.ts";
+import { bool, int, oneOf, text, textList } from "./leaves.ts";
+import { named } from "./notes.ts";
 
 const LEVELS = ["debug", "info", "warn", "error", "dpanic", "panic", "fatal"] as const;
+
+/** Zero is the default, as in RoadRunner. */
+const fileSchema = z.object({
+  log_output: text(""),
+  max_size: int(100, 0),
+  max_age: int(24, 0),
+  max_backups: int(10, 0),
+  compress: bool(false),
+});
 
 /** Keys of the root logger and of each channel; an empty text means "as the root", or RoadRunner's default there. */
 const loggerShape = {
@@ -9,13 +19,13 @@ const loggerShape = {
   level: oneOf("", ["", ...LEVELS]),
   encoding: oneOf("", ["", "console", "json"]),
   output: textList([]),
+  err_output: textList([]),
+  error_output: textList([]),
   line_ending: text(""),
-  err_output: noEffect("errors of the logger itself go to stderr"),
-  error_output: noEffect("errors of the logger itself go to stderr"),
-  file_logger_options: laterSection("files are not rotated, and log_output is not written: name the file in output"),
-  format: laterSection("the layout follows mode and encoding"),
-  time_format: laterSection("the layout of time follows mode and encoding"),
-  skip_line_ending: laterSection("every record ends with line_ending"),
+  skip_line_ending: bool(false),
+  format: text(""),
+  time_format: text(""),
+  file_logger_options: fileSchema,
 };
 
 const channelSchema = z.object(loggerShape);
@@ -24,3 +34,5 @@ const channelSchema = z.object(loggerShape);
 export const logsSchema = z.object({ ...loggerShape, channels: named(channelSchema) });
 
 export type LoggerInput = z.output<typeof channelSchema>;
+
+export type FileInput = z.output<typeof fileSchema>;

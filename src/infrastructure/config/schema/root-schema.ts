@@ -1,8 +1,9 @@
 import * as z from "zod";
 import { jobsSchema } from "./jobs-schema.ts";
 import { jobsdSchema } from "./jobsd-schema.ts";
-import { anything, duration, int, later, laterSection, noEffect, notServed } from "./leaves.ts";
+import { anything, duration, int } from "./leaves.ts";
 import { logsSchema } from "./logs-schema.ts";
+import { later, laterSection, noEffect, notServed } from "./notes.ts";
 import { rpcSchema } from "./rpc-schema.ts";
 import { serverSchema } from "./server-schema.ts";
 
@@ -22,8 +23,9 @@ const noDriver = (kind: string) => laterSection(`there is no driver "${kind}" in
 /** A whole configuration file. */
 export const rootSchema = z.object({
   version: anything(),
-  include: laterSection("included files are not read"),
-  envfile: laterSection("the file is not read: set the variables in the environment of the daemon"),
+  // Both are read before the schema is: see ConfigReader.
+  include: anything(),
+  envfile: anything(),
   rpc: rpcSchema,
   server: serverSchema,
   jobs: jobsSchema,

@@ -1,5 +1,14 @@
 import * as z from "zod";
-import { command, later, laterSection, noEffect, text, textMap } from "./leaves.ts";
+import { bool, command, duration, text, textMap } from "./leaves.ts";
+import { noEffect } from "./notes.ts";
+
+const onInitSchema = z.object({
+  command: command(),
+  exec_timeout: duration(60_000),
+  exit_on_error: bool(false),
+  env: textMap(),
+  user: text(""),
+});
 
 /** Section `server`: how worker processes are started. */
 export const serverSchema = z.object({
@@ -7,7 +16,9 @@ export const serverSchema = z.object({
   env: textMap(),
   relay: text("pipes"),
   relay_timeout: noEffect("a worker has jobs.pool.allocate_timeout to answer after its start"),
-  user: later(text(""), "workers run as the user of the daemon", ""),
-  group: later(text(""), "workers run with the group of the daemon", ""),
-  on_init: laterSection("the command is not run"),
+  user: text(""),
+  group: text(""),
+  on_init: onInitSchema,
 });
+
+export type OnInitInput = z.output<typeof onInitSchema>;

@@ -3,6 +3,17 @@ import { InvalidConfigError } from "../../../../src/domain/errors.ts";
 import { checkConfig } from "../../../../src/infrastructure/cli/commands/check-command.ts";
 import { runCli, type CliContext, type GlobalOptions } from "../../../../src/infrastructure/cli/program.ts";
 
+const OPTIONS: GlobalOptions = {
+  config: ".rr.yaml",
+  workDir: "",
+  overrides: [],
+  dotenv: "",
+  silent: false,
+  pid: false,
+  debug: false,
+  experimental: false,
+};
+
 interface Run {
   readonly code: number;
   readonly out: string;
@@ -31,7 +42,7 @@ async function run(args: readonly string[], more: Partial<CliContext> = {}): Pro
 function checked(text: string, overrides: readonly string[] = []): Run {
   let out = "";
   let error = "";
-  const options: GlobalOptions = { config: "rr.yaml", workDir: "", overrides, silent: false };
+  const options: GlobalOptions = { ...OPTIONS, config: "rr.yaml", overrides };
   const code = checkConfig(options, {
     currentDir: "/srv",
     source: { readFile: () => text, env: {}, cpuCount: 2, memoryMaxBytes: 1000 },
@@ -46,7 +57,7 @@ describe("the command line", () => {
     const { code, served } = await run(["serve"]);
 
     expect(code).toBe(0);
-    expect(served).toEqual([{ config: ".rr.yaml", workDir: "", overrides: [], silent: false }]);
+    expect(served).toEqual([OPTIONS]);
   });
 
   test.each([
@@ -57,7 +68,17 @@ describe("the command line", () => {
   ])("takes flags before and after the command: %j", async (args) => {
     const { served } = await run(args);
 
-    expect(served).toEqual([{ config: "a.yaml", workDir: "/x", overrides: ["k=v", "l=w"], silent: true }]);
+    expect(served).toEqual([{ ...OPTIONS, config: "a.yaml", workDir: "/x", overrides: ["k=v", "l=w"], silent: true }]);
+  });
+
+  test.each([
+    [["--dotenv", "x.env", "-p", "-d", "-e", "serve"]],
+    [["serve", "--dotenv=x.env", "--pid", "--debug", "--enable-experimental"]],
+    [["serve", "-pde", "--dotenv=x.env"]],
+  ])("takes RoadRunner's other flags: %j", async (args) => {
+    const { served } = await run(args);
+
+    expect(served).toEqual([{ ...OPTIONS, dotenv: "x.env", pid: true, debug: true, experimental: true }]);
   });
 
   test("exits with the code of the daemon", async () => {
@@ -136,10 +157,37 @@ describe("a check", () => {
     expect(error).toContain('supported versions are "3" and "2.7"');
   });
 
+  test("[CFG-9] refuses a file of variables that is missing, and finds it from the working directory", () => {
+    const read: string[] = [];
+    let error = "";
+    const code = checkConfig(
+      { ...OPTIONS, config: "conf/rr.yaml", workDir: "/srv", dotenv: "x.env" },
+      {
+        currentDir: "/",
+        source: {
+          readFile: (path) => {
+            read.push(path);
+            if (path.endsWith(".env")) throw Object.assign(new Error("ENOENT"), { code: "ENOENT" });
+            return 'version: "3"';
+          },
+          env: {},
+          cpuCount: 2,
+          memoryMaxBytes: 1000,
+        },
+        writeOut: () => undefined,
+        writeError: (text) => (error += text),
+      },
+    );
+
+    expect(code).toBe(1);
+    expect(read).toEqual(["/srv/conf/rr.yaml", "/srv/x.env"]);
+    expect(error).toBe("/srv/x.env: open /srv/x.env: no such file or directory\n");
+  });
+
   test("refuses an empty path", () => {
     let error = "";
     const code = checkConfig(
-      { config: "", workDir: "", overrides: [], silent: false },
+      { ...OPTIONS, config: "" },
       { currentDir: "/srv", writeOut: () => undefined, writeError: (text) => (error += text) },
     );
 

@@ -24,3 +24,24 @@ export function refused(text: string, more: Partial<ConfigSource> = {}): readonl
 export function warnings(text: string, more: Partial<ConfigSource> = {}): readonly string[] {
   return load(text, more).warnings.map(formatProblem);
 }
+
+/** Loads `rr.yaml` of a folder `/srv` with these files. */
+export function loadFiles(files: Readonly<Record<string, string>>, more: Partial<ConfigSource> = {}): LoadedConfig {
+  return load("", { path: "/srv/rr.yaml", readFile: reader(files), ...more });
+}
+
+/** Lines of the refusal of such a folder. */
+export function refusedFiles(
+  files: Readonly<Record<string, string>>,
+  more: Partial<ConfigSource> = {},
+): readonly string[] {
+  return refused("", { path: "/srv/rr.yaml", readFile: reader(files), ...more });
+}
+
+function reader(files: Readonly<Record<string, string>>): (path: string) => string {
+  return (path) => {
+    const text = files[path.replace("/srv/", "")];
+    if (text === undefined) throw Object.assign(new Error("ENOENT"), { code: "ENOENT" });
+    return text;
+  };
+}

@@ -28,30 +28,29 @@ describe("a configuration with doubtful parts", () => {
       "metrics: warning: is accepted and has no effect yet: there is no metrics endpoint",
     ],
     ["amqp: {addr: x}", 'amqp: warning: is accepted and has no effect yet: there is no driver "amqp" in this release'],
-    ["include: [a.yaml]", "include: warning: is accepted and has no effect yet: included files are not read"],
     [
-      "server.user: www",
-      "server.user: warning: is accepted and has no effect yet: workers run as the user of the daemon",
+      "jobs: {pool: {dynamic_allocator: {max_workers: 3000}}}",
+      "max_workers: warning: is more than 2044, which is used",
     ],
-    ["server.relay: tcp://127.0.0.1:6002", "workers are connected by pipes"],
-    ["jobs: {pool: {debug: true}}", "jobs.pool.debug: warning: is accepted and has no effect yet: workers are kept"],
-    ["jobs: {pool: {supervisor: {ttl: 1h}}}", "jobs.pool.supervisor.ttl: warning: is accepted and has no effect yet"],
-    ["jobs: {pool: {dynamic_allocator: {max_workers: 5}}}", "the number of workers stays at num_workers"],
-    ["jobs: {pools: {a: {}}}", "there is one pool, jobs.pool"],
+    ["jobs: {pool: {dynamic_allocator: {spawn_rate: 101}}}", "spawn_rate: warning: is more than 100, which is used"],
+    ["jobs: {pools: {a: {}, b: {}}, pipelines: {p: {driver: memory}}}", 'no pool is named: its jobs run in pool "a"'],
+    ["jobsd: {start: strict}", "jobsd.start: warning: is accepted and has no effect yet"],
+    ["jobsd: {otel: {sampler: always_off}}", "jobsd.otel.sampler: warning: is accepted and has no effect yet"],
+    ["jobsd: {metrics: {job_label: true}}", "jobsd.metrics.job_label: warning: is accepted and has no effect yet"],
+    ["jobsd: {shutdown: {linger: 5}}", "jobsd.shutdown.linger: warning: is accepted and has no effect yet"],
+    ["jobsd: {drivers: {redis: x}}", "jobsd.drivers: warning: is accepted and has no effect yet"],
     ["jobs: {consume: [nope]}", 'there is no pipeline "nope" in this file'],
     ["jobs: {pool: {allocate_timeout: ''}}", "jobs.pool.allocate_timeout: warning: is empty, the default is used"],
     ["endure: {grace_period: $NOPE}", "endure.grace_period: warning: variable NOPE is not set"],
     ["rpc: {listen: 'tcp://0.0.0.0:6001'}", "RPC has no authentication"],
     ["logs: {mode: fancy}", 'logs.mode: warning: unknown mode "fancy"'],
-    ["logs: {file_logger_options: {log_output: a.log}}", "files are not rotated"],
-    ["jobsd: {pipelining: {max_depth: 8}}", "a worker gets one job at a time"],
     ["jobs: {pipelines: {a: {driver: memory, policy: {dead_letter: b}}}}", 'there is no pipeline "b" in this file'],
   ])("starts with a warning for %s", (text, expected) => {
     expect(warnings(`${MINIMAL}${text}`).some((line) => line.includes(expected))).toBe(true);
   });
 
   test("says nothing about keys of later releases that ask for nothing", () => {
-    const text = `${MINIMAL}jobs: {pool: {debug: false, max_jobs: 0, supervisor: {ttl: 0s}}}\njobsd: {start: lazy}`;
+    const text = `${MINIMAL}endure: {watchdog_sec: 0}\njobsd: {start: lazy, metrics: {go_compat: true}, shutdown: {linger: 0}}`;
 
     expect(warnings(text)).toEqual([]);
   });

@@ -24,18 +24,51 @@ describe("a configuration that can be used", () => {
         redactConfig: true,
         socketMode: 0o660,
       },
-      server: { command: [], env: {} },
+      server: {
+        command: [],
+        env: {},
+        relay: { t: "pipes" },
+        relayDsn: "pipes",
+        user: "",
+        group: "",
+        onInit: undefined,
+      },
       jobs: {
         enabled: false,
         timeoutMs: 60_000,
         pipelineSize: 1_000_000,
         parallelism: 10,
-        pool: { numWorkers: 4, command: [], allocateTimeoutMs: 60_000, destroyTimeoutMs: 60_000, execTtlMs: 0 },
+        pools: [
+          {
+            name: "default",
+            command: [],
+            debug: false,
+            numWorkers: 4,
+            maxJobs: 0,
+            maxQueueSize: 0,
+            allocateTimeoutMs: 60_000,
+            resetTimeoutMs: 60_000,
+            streamTimeoutMs: 60_000,
+            destroyTimeoutMs: 60_000,
+            supervisor: { watchTickMs: 5000, ttlMs: 0, idleTtlMs: 0, execTtlMs: 0, maxWorkerMemoryBytes: 0 },
+            dynamicAllocator: undefined,
+          },
+        ],
         pipelines: [],
         consume: [],
       },
       logs: {
-        root: { mode: "development", level: "debug", encoding: "console", output: ["stderr"], lineEnding: "\n" },
+        root: {
+          mode: "development",
+          level: "debug",
+          encoding: "console",
+          output: ["stderr"],
+          errorOutput: [],
+          lineEnding: "\n",
+          format: "",
+          timeFormat: "",
+          file: undefined,
+        },
         channels: {},
       },
       graceMs: 30_000,
@@ -44,8 +77,12 @@ describe("a configuration that can be used", () => {
         compat: "none",
         policy: DEFAULT_POLICY,
         scheduler: { order: "fair", maxWaitMs: 0 },
-        failedStore: { maxJobs: 100_000, maxBytes: 1_073_741_824, maxAgeMs: 2_592_000_000 },
+        pipelining: { maxDepth: 8, windowMs: 2, fence: true },
+        failedStore: { path: ".jobsd/failed", maxJobs: 100_000, maxBytes: 1_073_741_824, maxAgeMs: 2_592_000_000 },
         memory: { maxBytes: 1000 },
+        status: { ready: "serving" },
+        jobSummary: false,
+        pidFile: "",
       },
     });
   });
@@ -71,7 +108,7 @@ describe("a configuration that can be used", () => {
     );
 
     expect(told).toEqual([]);
-    expect(config.jobs.pool).toMatchObject({ numWorkers: 3, execTtlMs: 5000 });
+    expect(config.jobs.pools).toMatchObject([{ numWorkers: 3, supervisor: { execTtlMs: 5000 } }]);
     expect(config.graceMs).toBe(7000);
   });
 
@@ -124,11 +161,11 @@ describe("a configuration that can be used", () => {
   });
 
   test("prefers the command of the pool", () => {
-    expect(load(`${MINIMAL}jobs: {pool: {command: php jobs.php}}`).config.jobs.pool.command).toEqual([
+    expect(load(`${MINIMAL}jobs: {pool: {command: php jobs.php}}`).config.jobs.pools[0]?.command).toEqual([
       "php",
       "jobs.php",
     ]);
-    expect(load(`${MINIMAL}jobs: {}`).config.jobs.pool.command).toEqual(["php", "worker.php"]);
+    expect(load(`${MINIMAL}jobs: {}`).config.jobs.pools[0]?.command).toEqual(["php", "worker.php"]);
   });
 
   test.each([
@@ -146,7 +183,7 @@ describe("a configuration that can be used", () => {
         "jobs: {pipelines: {a: {driver: memory, policy: {backoff: {initial: 3, max: 2m}}}}}\n",
     );
 
-    expect(config.jobsd.failedStore).toEqual({ maxJobs: 100_000, maxBytes: 2 ** 31, maxAgeMs: 60_000 });
+    expect(config.jobsd.failedStore).toMatchObject({ maxJobs: 100_000, maxBytes: 2 ** 31, maxAgeMs: 60_000 });
     expect(config.jobsd.scheduler.maxWaitMs).toBe(5000);
     expect(config.jobs.pipelines[0]?.policy.backoff).toMatchObject({ initialMs: 3000, maxMs: 120_000 });
   });
@@ -204,8 +241,8 @@ describe("a configuration that can be used", () => {
       { env: { FILE: "w.php", N: "2", K: "no" } },
     );
 
-    expect(config.server).toEqual({ command: ["php", "w.php"], env: { $K: "d" } });
-    expect(config.jobs.pool.numWorkers).toBe(2);
+    expect(config.server).toMatchObject({ command: ["php", "w.php"], env: { $K: "d" } });
+    expect(config.jobs.pools[0]?.numWorkers).toBe(2);
   });
 
   test("leaves a literal $ in a password", () => {
@@ -242,7 +279,7 @@ describe("values given by -o", () => {
     expect(config.server.command).toEqual(["php", "worker.php"]);
     expect(config.jobs.consume).toEqual(["a", "b"]);
     expect(config.jobs.pipelines.map((pipeline) => pipeline.name)).toEqual(["a", "b"]);
-    expect(config.jobs.pool.numWorkers).toBe(6);
+    expect(config.jobs.pools[0]?.numWorkers).toBe(6);
   });
 
   test("[CFG-14] win over the file, for endure as well", () => {
@@ -263,7 +300,7 @@ describe("values given by -o", () => {
 
   test("are named where their value can not be used", () => {
     expect(refused(MINIMAL, { overrides: ["jobs.pool.num_workers=x"] })).toEqual([
-      '-o: jobs.pool.num_workers: expected a whole number from 0 to 2048, got "x"',
+      '-o: jobs.pool.num_workers: expected a whole number of at least 0, got "x"',
     ]);
   });
 });
@@ -293,7 +330,7 @@ describe("a configuration that can not be used", () => {
       ".rr.yaml:4:10: server.relay: invalid DSN (tcp://:6001, unix://file.sock), or pipes",
       ".rr.yaml:6:18: jobs.pipeline_size: expected a whole number of at least 0, got -5",
       ".rr.yaml:7:12: jobs.timeout: expected at least 1s, got 0",
-      ".rr.yaml:9:18: jobs.pool.num_workers: expected a whole number from 0 to 2048, got -1",
+      ".rr.yaml:9:18: jobs.pool.num_workers: expected a whole number of at least 0, got -1",
       '.rr.yaml:10:23: jobs.pool.allocate_timeout: the unit is missing in 60: use a unit, e.g. "60s"',
       ".rr.yaml:12:5: jobs.pipelines.a: driver is missing, e.g. driver: memory",
       '.rr.yaml:12:28: jobs.pipelines.a.priority: option priority: expected an integer, got "high"',
@@ -315,7 +352,10 @@ describe("a configuration that can not be used", () => {
     };
 
     expect(refused("", { readFile })).toEqual([".rr.yaml: open .rr.yaml: no such file or directory"]);
-    expect(refused("", { path: "rr.toml" })[0]).toContain('Unsupported Config Type "toml"');
+    expect(refused("", { path: "rr.ini" })[0]).toBe(
+      'rr.ini:1:1: Unsupported Config Type "ini": the name must end in .yaml, .yml, .json or .toml',
+    );
+    expect(refused("", { path: "rr.env" })[0]).toContain("a file of variables is given by --dotenv or envfile");
   });
 
   test("shows warnings after the errors, since they may be the reason", () => {

@@ -10,6 +10,7 @@ function listen() {
       stop: (signal) => calls.push(`stop ${signal}`),
       forceExit: (signal) => calls.push(`exit ${signal}`),
       hangUp: () => calls.push("hang up"),
+      restart: () => calls.push("restart"),
     },
     source,
   );
@@ -41,6 +42,28 @@ test("SIGHUP is told each time and stops nothing", () => {
   source.emit("SIGHUP", "SIGHUP");
 
   expect(calls).toEqual(["hang up", "hang up"]);
+});
+
+test("SIGUSR2 restarts the daemon once, and not while it is stopping", () => {
+  const restarting = listen();
+  const stopping = listen();
+
+  restarting.source.emit("SIGUSR2", "SIGUSR2");
+  restarting.source.emit("SIGUSR2", "SIGUSR2");
+  stopping.source.emit("SIGTERM", "SIGTERM");
+  stopping.source.emit("SIGUSR2", "SIGUSR2");
+
+  expect(restarting.calls).toEqual(["restart"]);
+  expect(stopping.calls).toEqual(["stop SIGTERM"]);
+});
+
+test("a stop signal during a restart ends the daemon at once", () => {
+  const { source, calls } = listen();
+
+  source.emit("SIGUSR2", "SIGUSR2");
+  source.emit("SIGTERM", "SIGTERM");
+
+  expect(calls).toEqual(["restart", "exit SIGTERM"]);
 });
 
 test("SIGUSR1 and SIGPIPE have a listener that does nothing", () => {

@@ -31,14 +31,26 @@ const DEVELOPMENT: LoggerConfig = {
   level: "debug",
   encoding: "console",
   output: ["stderr"],
+  errorOutput: [],
   lineEnding: "\n",
+  format: "",
+  timeFormat: "",
+  file: undefined,
 };
 
 const PRODUCTION: LoggerConfig = { ...DEVELOPMENT, mode: "production", encoding: "json" };
 
 function open(root: LoggerConfig, channels: Readonly<Record<string, LoggerConfig>> = {}, colour = false) {
   const outputs = new FakeOutputs();
-  const logs = new Logs({ root, channels }, { nowMs: () => NOW_MS, openSink: outputs.open, colour });
+  const logs = new Logs(
+    { root, channels },
+    {
+      nowMs: () => NOW_MS,
+      openSink: outputs.open,
+      openFile: (file, _, onFailure) => outputs.open(`rotated ${file.path}`, onFailure),
+      colour,
+    },
+  );
   return { logs, outputs };
 }
 
@@ -89,6 +101,37 @@ describe("a record", () => {
 
   test("ends as line_ending says", () => {
     expect(line({ ...PRODUCTION, lineEnding: "\r\n" }).endsWith('"elapsed":3}\r\n')).toBe(true);
+  });
+
+  test("has no end at all where line_ending is empty", () => {
+    expect(line({ ...DEVELOPMENT, mode: "raw", lineEnding: "" })).toBe(
+      'job was pushed successfully\t{"ID": "a-1", "elapsed": 3}',
+    );
+  });
+
+  test("is laid out by placeholders, whatever the mode and encoding say", () => {
+    const format = "%time% [%level%] %logger%: %message% %attrs%|%source_file%%source_line%%source_func%%other%";
+
+    expect(line({ ...PRODUCTION, format })).toBe(
+      '2026-01-01T00:00:00Z [INFO] jobs: job was pushed successfully {"ID": "a-1", "elapsed": 3}|%other%\n',
+    );
+  });
+
+  test("has no attributes where there are no fields, and placeholders in a message are no placeholders", () => {
+    const { logs, outputs } = open({ ...DEVELOPMENT, format: "%logger%<%message%>%attrs%" });
+
+    logs.root.info({}, "100 %time% $&");
+
+    expect(outputs.of("stderr")).toEqual(["<100 %time% $&>\n"]);
+  });
+
+  test("has its time as time_format says, in every mode", () => {
+    const timeFormat = "02.01.2006 15:04:05.000";
+
+    expect(line({ ...DEVELOPMENT, timeFormat })).toMatch(/^01\.01\.2026 00:00:00\.000\tINFO\t/);
+    expect(line({ ...PRODUCTION, timeFormat })).toContain('"ts":"01.01.2026 00:00:00.000"');
+    expect(line({ ...PRODUCTION, encoding: "console", timeFormat })).toMatch(/^01\.01\.2026 00:00:00\.000\tinfo\t/);
+    expect(line({ ...DEVELOPMENT, format: "%time%", timeFormat })).toBe("01.01.2026 00:00:00.000\n");
   });
 
   test("writes moments as nanoseconds for machines and as text for people", () => {
@@ -203,6 +246,27 @@ describe("a logger", () => {
 });
 
 describe("outputs", () => {
+  test("of errors get these records and no others, besides the usual ones, and none of them twice", () => {
+    const { logs, outputs } = open({ ...PRODUCTION, output: ["stdout"], errorOutput: ["stderr", "stdout"] });
+
+    logs.channel("jobs").warn({}, "w");
+    logs.channel("jobs").error({}, "e");
+
+    expect(outputs.of("stdout")).toHaveLength(2);
+    expect(outputs.of("stderr")).toEqual([expect.stringContaining('"msg":"e"')]);
+  });
+
+  test("are replaced by a file with rotation, which channels share", () => {
+    const file = { path: "a.log", maxSizeBytes: 1, maxAgeMs: 1, maxBackups: 1, compress: false };
+    const { logs, outputs } = open({ ...PRODUCTION, file }, { x: { ...PRODUCTION, file, level: "warn" } });
+
+    logs.root.info({}, "one");
+    logs.channel("x").warn({}, "two");
+
+    expect([...outputs.lines.keys()]).toEqual(["rotated a.log"]);
+    expect(outputs.of("rotated a.log")).toHaveLength(2);
+  });
+
   test("are opened once, reopened and closed together", () => {
     const { logs, outputs } = open({ ...PRODUCTION, output: ["a.log", "stderr"] }, { x: { ...PRODUCTION } });
 

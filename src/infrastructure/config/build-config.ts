@@ -45,7 +45,7 @@ export class ConfigBuilder {
     this.#checkRelay();
     const base = jobsd.compat === "rr" ? RR_POLICY : DEFAULT_POLICY;
     const policy = readPolicy(jobsd.policy, base, ["jobsd", "policy"], this.#places, this.#problems);
-    const { max_jobs: maxJobs, max_bytes: maxBytes, max_age: maxAgeMs } = jobsd.failed_store;
+    const { path, max_jobs: maxJobs, max_bytes: maxBytes, max_age: maxAgeMs } = jobsd.failed_store;
     return {
       rpc: this.#rpc(),
       server: { command: server.command, env: upperCased(server.env) },
@@ -57,7 +57,7 @@ export class ConfigBuilder {
         compat: jobsd.compat,
         policy,
         scheduler: { order: jobsd.scheduler.order, maxWaitMs: jobsd.scheduler.max_wait },
-        failedStore: { maxJobs, maxBytes, maxAgeMs },
+        failedStore: { path, maxJobs, maxBytes, maxAgeMs },
         memory: { maxBytes: jobsd.memory.max_bytes === 0 ? this.#facts.memoryMaxBytes : jobsd.memory.max_bytes },
       },
     };

@@ -108,6 +108,14 @@ export interface JobsdConfig {
   /** What pipelines have that say nothing else, declared ones included. */
   readonly policy: Policy;
   readonly scheduler: { readonly order: "fair" | "fifo"; /** 0 = strict priority. */ readonly maxWaitMs: number };
-  readonly failedStore: { readonly maxJobs: number; readonly maxBytes: number; readonly maxAgeMs: number };
+  readonly failedStore: FailedStoreConfig;
   readonly memory: { /** What the memory driver may hold. */ readonly maxBytes: number };
+}
+
+export interface FailedStoreConfig {
+  /** Directory, relative to the working directory; empty = in memory. */
+  readonly path: string;
+  readonly maxJobs: number;
+  readonly maxBytes: number;
+  readonly maxAgeMs: number;
 }

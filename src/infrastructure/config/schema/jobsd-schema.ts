@@ -16,7 +16,7 @@ export const jobsdSchema = z.object({
     fence: later(bool(true), "a worker gets one job at a time", true),
   }),
   failed_store: z.object({
-    path: later(text(""), "dead letters are kept in memory and end with the process", ""),
+    path: text(".jobsd/failed"),
     max_jobs: int(100_000, 1),
     max_bytes: bytes(2 ** 30),
     max_age: durationOrSeconds(30 * DAY_MS),

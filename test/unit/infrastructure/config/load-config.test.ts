@@ -44,7 +44,7 @@ describe("a configuration that can be used", () => {
         compat: "none",
         policy: DEFAULT_POLICY,
         scheduler: { order: "fair", maxWaitMs: 0 },
-        failedStore: { maxJobs: 100_000, maxBytes: 1_073_741_824, maxAgeMs: 2_592_000_000 },
+        failedStore: { path: ".jobsd/failed", maxJobs: 100_000, maxBytes: 1_073_741_824, maxAgeMs: 2_592_000_000 },
         memory: { maxBytes: 1000 },
       },
     });
@@ -142,11 +142,11 @@ describe("a configuration that can be used", () => {
 
   test("takes bare numbers as seconds under jobsd and policy", () => {
     const { config } = load(
-      `${MINIMAL}jobsd: {failed_store: {max_age: 60, max_bytes: 2GiB}, scheduler: {max_wait: 5}}\n` +
+      `${MINIMAL}jobsd: {failed_store: {path: "", max_age: 60, max_bytes: 2GiB}, scheduler: {max_wait: 5}}\n` +
         "jobs: {pipelines: {a: {driver: memory, policy: {backoff: {initial: 3, max: 2m}}}}}\n",
     );
 
-    expect(config.jobsd.failedStore).toEqual({ maxJobs: 100_000, maxBytes: 2 ** 31, maxAgeMs: 60_000 });
+    expect(config.jobsd.failedStore).toEqual({ path: "", maxJobs: 100_000, maxBytes: 2 ** 31, maxAgeMs: 60_000 });
     expect(config.jobsd.scheduler.maxWaitMs).toBe(5000);
     expect(config.jobs.pipelines[0]?.policy.backoff).toMatchObject({ initialMs: 3000, maxMs: 120_000 });
   });

@@ -44,6 +44,12 @@ module.exports = {
       },
       to: { path: "node_modules/(amqplib|kafkajs|@aws-sdk|nats|fivebeans)/", dependencyTypesNot: ["type-only"] },
     },
+    {
+      name: "one-file-knows-leveldb",
+      severity: "error",
+      from: { path: "^src/", pathNot: "^src/adapters/failed-store/level-failed-store\\.ts$" },
+      to: { path: "node_modules/classic-level/", dependencyTypesNot: ["type-only"] },
+    },
     { name: "no-circular", severity: "error", from: {}, to: { circular: true } },
     { name: "no-unresolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
     { name: "no-test-imports", severity: "error", from: { path: "^src/" }, to: { path: "^test/" } },

@@ -26,6 +26,8 @@ await build({
   chunkNames: "chunks/[name]-[hash]",
   bundle: true,
   splitting: true,
+  // Finds its binary beside itself.
+  external: ["classic-level"],
   format: "esm",
   platform: "node",
   target: "node20.19",

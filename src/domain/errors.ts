@@ -16,6 +16,10 @@ export const ERROR_CODES = [
   "JOBS_BATCH_FAILED",
   "JOBS_DESTROY_FAILED",
   "JOBS_CONFIG_INVALID",
+  "JOBS_REQUEST_INVALID",
+  "JOBS_FAILED_STORE",
+  "JOBS_FAILED_UNKNOWN",
+  "JOBS_FAILED_CORRUPT",
 ] as const;
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
@@ -180,5 +184,36 @@ export class InvalidConfigError extends JobsError {
 
   constructor(problems: readonly string[], options: JobsErrorOptions = {}) {
     super(problems.join("\n"), options);
+  }
+}
+
+/** A call whose arguments can not be used together, or have a value they can not have: the message says what to change. */
+export class InvalidRequestError extends JobsError {
+  readonly code = "JOBS_REQUEST_INVALID";
+  readonly retryable = false;
+}
+
+/** The failed store can not be read or written. What was to be stored is not. */
+export class FailedStoreError extends JobsError {
+  readonly code = "JOBS_FAILED_STORE";
+  readonly retryable = true;
+}
+
+export class UnknownFailedJobError extends JobsError {
+  readonly code = "JOBS_FAILED_UNKNOWN";
+  readonly retryable = false;
+
+  constructor(key: string) {
+    super(`there is no failed job with id ${key}`, { details: { key } });
+  }
+}
+
+/** An entry of the failed store that is there and can not be read. */
+export class CorruptFailedJobError extends JobsError {
+  readonly code = "JOBS_FAILED_CORRUPT";
+  readonly retryable = false;
+
+  constructor(key: string, options: JobsErrorOptions = {}) {
+    super(`failed job ${key} can not be read: ${messageOf(options.cause)}`, { ...options, details: { key } });
   }
 }

@@ -3,12 +3,13 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { repositoryFile } from "./repository.ts";
 
-/** Makes one JavaScript file of a TypeScript file of the repository and what it imports. */
-export function bundle(path: string, outfile: string): void {
+/** Makes one JavaScript file of a TypeScript file of the repository and what it imports, but for `external` packages. */
+export function bundle(path: string, outfile: string, external: readonly string[] = []): void {
   buildSync({
     entryPoints: [repositoryFile(path)],
     outfile,
     bundle: true,
+    external: [...external],
     platform: "node",
     format: "esm",
     target: "node20",

@@ -47,8 +47,9 @@ export class CountedDaemon implements AsyncDisposable {
     return this.metrics.linesOf("executed").map((line) => line.split(" ")[3] ?? "");
   }
 
-  failed(): Promise<readonly FailedJob[]> {
-    return this.#jobsd.container.get(TOKENS.FailedStore).list({ limit: 100 });
+  async failed(): Promise<readonly FailedJob[]> {
+    const page = await this.#jobsd.container.get(TOKENS.FailedStore).list({ limit: 100 });
+    return page.entries;
   }
 
   runs(): readonly WorkerRun[] {

@@ -1,20 +1,12 @@
-import { PipelineFullError, PipelineStateError } from "../../domain/errors.ts";
+import { FailedStoreError } from "../../domain/errors.ts";
 import type { Clock } from "../../domain/ports/clock.ts";
-import type { FailedJob, FailedQuery, FailedStore } from "../../domain/ports/failed-store.ts";
+import type { FailedJob, FailedPage, FailedQuery, FailedStore } from "../../domain/ports/failed-store.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
 import { Job } from "../../domain/job.ts";
-
-/** How much is kept; whichever limit is reached first counts. */
-export interface FailedStoreLimits {
-  readonly maxJobs: number;
-  readonly maxBytes: number;
-  /** By `failedAtMs` of the entries. */
-  readonly maxAgeMs: number;
-}
+import { DropReport, entryTooLarge, type FailedStoreLimits } from "./drop-report.ts";
 
 /** What an entry costs besides its texts and bytes. */
 const ENTRY_OVERHEAD_BYTES = 512;
-const WARN_INTERVAL_MS = 60_000;
 
 interface StoredEntry {
   readonly entry: FailedJob;
@@ -32,15 +24,14 @@ export class MemoryFailedStore implements FailedStore {
   /** In the order in which they were stored. */
   readonly #entries = new Map<string, StoredEntry>();
   #bytes = 0;
-  #evicted = 0;
-  #evictedSinceWarning = 0;
-  #warnedAtMs = -Infinity;
+  readonly #drops: DropReport;
   #closed = false;
 
   constructor(limits: FailedStoreLimits, clock: Clock, log: Logger) {
     this.#limits = limits;
     this.#clock = clock;
     this.#log = log;
+    this.#drops = new DropReport(limits, log);
   }
 
   get size(): number {
@@ -49,41 +40,48 @@ export class MemoryFailedStore implements FailedStore {
 
   /** Entries that had to go since the start because of a limit. */
   get evicted(): number {
-    return this.#evicted;
+    return this.#drops.total;
+  }
+
+  start(): Promise<void> {
+    return Promise.resolve();
   }
 
   put(entry: FailedJob): Promise<void> {
-    if (this.#closed) return Promise.reject(new PipelineStateError("failed store is closed"));
+    if (this.#closed) return closedError();
     const bytes = bytesOf(entry);
-    if (bytes > this.#limits.maxBytes) return Promise.reject(tooLarge(entry, bytes, this.#limits.maxBytes));
-    this.#remove(entry.key);
+    if (bytes > this.#limits.maxBytes) return Promise.reject(entryTooLarge(entry, bytes, this.#limits));
+    this.#bytes += bytes - (this.#entries.get(entry.key)?.bytes ?? 0);
     this.#entries.set(entry.key, { entry: copyOf(entry), bytes });
-    this.#bytes += bytes;
     this.#evict();
     return Promise.resolve();
   }
 
-  /** Where the entry `after` is gone, the list goes on with greater keys. */
-  list(query: FailedQuery): Promise<readonly FailedJob[]> {
+  list(query: FailedQuery): Promise<FailedPage> {
+    if (this.#closed) return closedError();
     this.#evict();
-    const { after } = query;
-    const found: FailedJob[] = [];
-    const afterExists = after !== undefined && this.#entries.has(after);
-    let behind = !afterExists;
-    for (const [key, { entry }] of this.#entries) {
-      if (found.length >= query.limit) break;
-      if (!behind) behind = key === after;
-      else if (matches(entry, query) && (afterExists || after === undefined || key > after)) found.push(entry);
+    const { after, limit } = query;
+    const entries: FailedJob[] = [];
+    let next: string | undefined;
+    for (const { entry } of this.#entries.values()) {
+      if ((after !== undefined && entry.key <= after) || !matches(entry, query)) continue;
+      if (entries.length >= limit) {
+        next = entries.at(-1)?.key ?? after ?? "";
+        break;
+      }
+      entries.push(entry);
     }
-    return Promise.resolve(found);
+    return Promise.resolve({ entries, corrupt: [], next });
   }
 
   get(key: string): Promise<FailedJob | undefined> {
+    if (this.#closed) return closedError();
     this.#evict();
     return Promise.resolve(this.#entries.get(key)?.entry);
   }
 
   delete(keys: readonly string[]): Promise<number> {
+    if (this.#closed) return closedError();
     return Promise.resolve(keys.filter((key) => this.#remove(key)).length);
   }
 
@@ -91,7 +89,7 @@ export class MemoryFailedStore implements FailedStore {
   close(): Promise<void> {
     if (this.#closed) return Promise.resolve();
     this.#closed = true;
-    this.#warn(Infinity);
+    this.#drops.warn(Infinity);
     const total = this.#entries.size;
     if (total > 0) {
       this.#log.warn({ total, hint: "set jobsd.failed_store.path to keep them" }, "failed store dropped its jobs");
@@ -107,10 +105,9 @@ export class MemoryFailedStore implements FailedStore {
     for (const [key, { entry }] of this.#entries) {
       if (this.#entries.size <= maxJobs && this.#bytes <= maxBytes && entry.failedAtMs >= oldestMs) break;
       this.#remove(key);
-      this.#evicted += 1;
-      this.#evictedSinceWarning += 1;
+      this.#drops.count(1);
     }
-    this.#warn(this.#clock.elapsedMs());
+    this.#drops.warn(this.#clock.elapsedMs());
   }
 
   #remove(key: string): boolean {
@@ -118,17 +115,6 @@ export class MemoryFailedStore implements FailedStore {
     if (stored === undefined) return false;
     this.#bytes -= stored.bytes;
     return this.#entries.delete(key);
-  }
-
-  #warn(elapsedMs: number): void {
-    if (this.#evictedSinceWarning === 0 || elapsedMs - this.#warnedAtMs < WARN_INTERVAL_MS) return;
-    const { maxJobs, maxBytes, maxAgeMs } = this.#limits;
-    this.#log.warn(
-      { dropped: this.#evictedSinceWarning, total: this.#evicted, maxJobs, maxBytes, maxAgeMs },
-      "failed store is full, the oldest jobs were dropped",
-    );
-    this.#evictedSinceWarning = 0;
-    this.#warnedAtMs = elapsedMs;
   }
 }
 
@@ -163,10 +149,6 @@ function copyOf(entry: FailedJob): FailedJob {
   return { ...entry, job: copy, answer: entry.answer === undefined ? undefined : new Uint8Array(entry.answer) };
 }
 
-function tooLarge(entry: FailedJob, bytes: number, maxBytes: number): PipelineFullError {
-  return new PipelineFullError(
-    `failed store: job ${entry.job.id} needs ${bytes} bytes, more than the store may hold; ` +
-      `raise jobsd.failed_store.max_bytes (now ${maxBytes})`,
-    { details: { jobId: entry.job.id, bytes, maxBytes } },
-  );
+function closedError(): Promise<never> {
+  return Promise.reject(new FailedStoreError("failed store is closed"));
 }

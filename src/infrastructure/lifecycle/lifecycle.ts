@@ -5,12 +5,12 @@ import type { Logger } from "../../domain/ports/logger.ts";
  * Start order. A worker may push jobs while it boots, so listeners open before workers; and they open after the
  * drivers, so that every pipeline of the configuration exists when the first call comes.
  */
-export const PHASES = ["telemetry", "drivers", "listeners", "workers", "consumers"] as const;
+export const PHASES = ["telemetry", "stores", "drivers", "listeners", "workers", "consumers"] as const;
 
 export type Phase = (typeof PHASES)[number];
 
 /** Stop order: backwards, but for the listeners, which answer until the drivers are closed. */
-const STOP_ORDER: readonly Phase[] = ["consumers", "workers", "drivers", "listeners", "telemetry"];
+const STOP_ORDER: readonly Phase[] = ["consumers", "workers", "drivers", "listeners", "stores", "telemetry"];
 
 /** Something that runs as long as the daemon. */
 export interface Service {

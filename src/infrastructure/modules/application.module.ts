@@ -2,6 +2,7 @@ import { ContainerModule } from "inversify";
 import { BootPipelines } from "../../application/boot-pipelines.ts";
 import { SerialByName } from "../../application/concurrency.ts";
 import { DeadLetters } from "../../application/dead-letters.ts";
+import { DeleteFailed } from "../../application/delete-failed.ts";
 import { DeclarePipeline } from "../../application/declare-pipeline.ts";
 import { DestroyPipelines } from "../../application/destroy-pipelines.ts";
 import { Dispatcher } from "../../application/dispatcher.ts";
@@ -9,15 +10,19 @@ import { DrainJobs } from "../../application/drain-jobs.ts";
 import { DriverCatalog } from "../../application/driver-catalog.ts";
 import { ExecuteJob } from "../../application/execute-job.ts";
 import { ExecutionLog } from "../../application/execution-log.ts";
+import { GetFailed } from "../../application/get-failed.ts";
+import { ListFailed } from "../../application/list-failed.ts";
 import { ListPipelines } from "../../application/list-pipelines.ts";
 import { PausePipelines } from "../../application/pause-pipelines.ts";
 import { Pipelines } from "../../application/pipelines.ts";
 import { PushBatch } from "../../application/push-batch.ts";
 import { PushJob } from "../../application/push-job.ts";
 import { ResumePipelines } from "../../application/resume-pipelines.ts";
+import { RetryFailed } from "../../application/retry-failed.ts";
 import { Settler } from "../../application/settler.ts";
 import { StatPipelines } from "../../application/stat-pipelines.ts";
 import { Drain } from "../../domain/drain.ts";
+import { FailedKeys } from "../../domain/failed-keys.ts";
 import { PipelineRegistry } from "../../domain/pipeline-registry.ts";
 import type { DriverFactory } from "../../domain/ports/driver-factory.ts";
 import type { WorkerPool } from "../../domain/ports/worker-pool.ts";
@@ -77,8 +82,30 @@ const useCases = new ContainerModule(({ bind }) => {
     .inSingletonScope();
 });
 
+/** What operators do with jobs that were given up. */
+const failedJobs = new ContainerModule(({ bind }) => {
+  bind(ListFailed)
+    .toResolvedValue((store, clock) => new ListFailed(store, clock), [TOKENS.FailedStore, TOKENS.Clock])
+    .inSingletonScope();
+  bind(GetFailed)
+    .toResolvedValue((store) => new GetFailed(store), [TOKENS.FailedStore])
+    .inSingletonScope();
+  bind(RetryFailed)
+    .toResolvedValue(
+      (store, push, clock) => new RetryFailed(store, push, clock),
+      [TOKENS.FailedStore, PushJob, TOKENS.Clock],
+    )
+    .inSingletonScope();
+  bind(DeleteFailed)
+    .toResolvedValue((store) => new DeleteFailed(store), [TOKENS.FailedStore])
+    .inSingletonScope();
+});
+
 /** What takes a job from its queue to its settlement. */
 const execution = new ContainerModule(({ bind }) => {
+  bind(FailedKeys)
+    .toResolvedValue((clock, ids) => new FailedKeys(clock, ids), [TOKENS.Clock, TOKENS.IdGenerator])
+    .inSingletonScope();
   bind(Settler)
     .toResolvedValue(
       (clock, metrics, log) => new Settler(clock, metrics, log),
@@ -87,8 +114,8 @@ const execution = new ContainerModule(({ bind }) => {
     .inSingletonScope();
   bind(DeadLetters)
     .toResolvedValue(
-      (store, registry, ids, clock, metrics, log) => new DeadLetters(store, registry, ids, clock, metrics, log),
-      [TOKENS.FailedStore, PipelineRegistry, TOKENS.IdGenerator, TOKENS.Clock, TOKENS.Metrics, JOBS_LOGGER],
+      (store, registry, keys, clock, metrics, log) => new DeadLetters(store, registry, keys, clock, metrics, log),
+      [TOKENS.FailedStore, PipelineRegistry, FailedKeys, TOKENS.Clock, TOKENS.Metrics, JOBS_LOGGER],
     )
     .inSingletonScope();
   bind(ExecutionLog)
@@ -151,4 +178,4 @@ const pipelines = new ContainerModule(({ bind }) => {
     .inSingletonScope();
 });
 
-export const applicationModules = [useCases, execution, pipelines] as const;
+export const applicationModules = [useCases, failedJobs, execution, pipelines] as const;

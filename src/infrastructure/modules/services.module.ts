@@ -6,6 +6,7 @@ import { DrainJobs } from "../../application/drain-jobs.ts";
 import type { WorkerPool } from "../../domain/ports/worker-pool.ts";
 import { consumersService } from "../services/consumers-service.ts";
 import { driversService } from "../services/drivers-service.ts";
+import { failedStoreService } from "../services/failed-store-service.ts";
 import { rpcService } from "../services/rpc-service.ts";
 import { workersService } from "../services/workers-service.ts";
 import { TOKENS } from "../tokens.ts";
@@ -14,6 +15,7 @@ const ALL_POOLS = { isMultiple: true, serviceIdentifier: TOKENS.WorkerPool } as 
 
 /** What is started and stopped, in which phase is said by each service. */
 export const servicesModule = new ContainerModule(({ bind }) => {
+  bind(TOKENS.Service).toResolvedValue((store) => failedStoreService(store), [TOKENS.FailedStore]);
   bind(TOKENS.Service).toResolvedValue(
     (config, boot, drain) => driversService(config, boot, drain),
     [TOKENS.Config, BootPipelines, DrainJobs],

@@ -1,11 +1,20 @@
 import { ContainerModule } from "inversify";
+import { FallbackFailedStore } from "../../adapters/failed-store/fallback-failed-store.ts";
+import { LevelFailedStore } from "../../adapters/failed-store/level-failed-store.ts";
 import { MemoryFailedStore } from "../../adapters/failed-store/memory-failed-store.ts";
 import { SystemClock } from "../../adapters/system/system-clock.ts";
 import { SystemRandom } from "../../adapters/system/system-random.ts";
 import { UuidGenerator } from "../../adapters/system/uuid.ts";
 import { NoopMetrics } from "../../adapters/telemetry/noop-metrics.ts";
 import { NoopTracer } from "../../adapters/telemetry/noop-tracer.ts";
+import type { Clock } from "../../domain/ports/clock.ts";
+import type { FailedStore } from "../../domain/ports/failed-store.ts";
+import type { Logger } from "../../domain/ports/logger.ts";
+import type { FailedStoreConfig } from "../config/config.ts";
 import { JOBS_LOGGER, TOKENS } from "../tokens.ts";
+
+/** Drivers whose jobs live in the memory of the daemon. */
+const LOCAL_DRIVERS: readonly string[] = ["memory"];
 
 /** Time, randomness, telemetry and the failed store: what every part may use. */
 export const systemModule = new ContainerModule(({ bind }) => {
@@ -26,7 +35,7 @@ export const systemModule = new ContainerModule(({ bind }) => {
     .inSingletonScope();
   bind(TOKENS.FailedStore)
     .toResolvedValue(
-      ({ jobsd }, clock, log) => new MemoryFailedStore(jobsd.failedStore, clock, log),
+      ({ jobsd }, clock, log) => failedStore(jobsd.failedStore, clock, log),
       [TOKENS.Config, TOKENS.Clock, JOBS_LOGGER],
     )
     .inSingletonScope();
@@ -34,3 +43,11 @@ export const systemModule = new ContainerModule(({ bind }) => {
     .toResolvedValue((log) => log.channel("jobs"), [TOKENS.Logger])
     .inSingletonScope();
 });
+
+/** On the disk; in memory if that was chosen, or as far as it has to be because the disk can not be used. */
+function failedStore(config: FailedStoreConfig, clock: Clock, log: Logger): FailedStore {
+  const memory = new MemoryFailedStore(config, clock, log);
+  if (config.path === "") return memory;
+  const disk = new LevelFailedStore(config, clock, log);
+  return new FallbackFailedStore(disk, memory, (driver) => LOCAL_DRIVERS.includes(driver), log);
+}

@@ -23,7 +23,7 @@ describe("FakeFailedStore", () => {
     const page = await store.list({ limit: 1, pipeline: "mails", after: "a" });
     const deleted = await store.delete(["a", "x"]);
 
-    expect(page.map(({ key }) => key)).toEqual(["c"]);
+    expect(page.entries.map(({ key }) => key)).toEqual(["c"]);
     expect(deleted).toBe(1);
     expect(await store.get("a")).toBeUndefined();
     expect((await store.get("b"))?.job.id).toBe("job-of-b");

@@ -179,7 +179,7 @@ describe("a configuration that can be used", () => {
 
   test("takes bare numbers as seconds under jobsd and policy", () => {
     const { config } = load(
-      `${MINIMAL}jobsd: {failed_store: {max_age: 60, max_bytes: 2GiB}, scheduler: {max_wait: 5}}\n` +
+      `${MINIMAL}jobsd: {failed_store: {path: "", max_age: 60, max_bytes: 2GiB}, scheduler: {max_wait: 5}}\n` +
         "jobs: {pipelines: {a: {driver: memory, policy: {backoff: {initial: 3, max: 2m}}}}}\n",
     );
 

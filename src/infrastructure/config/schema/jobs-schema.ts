@@ -13,7 +13,7 @@ import {
   textList,
   words,
 } from "./leaves.ts";
-import { named, noEffect, withRest } from "./notes.ts";
+import { later, named, noEffect, withRest } from "./notes.ts";
 
 /** Keys of a policy; their values are read by the domain (`parsePolicy`), for which absent and `undefined` are one. */
 export const policySchema = z.object({
@@ -33,11 +33,11 @@ export const policySchema = z.object({
 });
 
 const supervisorSchema = z.object({
-  watch_tick: duration(5_000),
-  ttl: duration(0),
-  idle_ttl: duration(0),
+  watch_tick: later(duration(5_000), "workers are not watched", 5_000),
+  ttl: later(duration(0), "workers are not replaced after a time", 0),
+  idle_ttl: later(duration(0), "idle workers are not replaced", 0),
   exec_ttl: duration(0),
-  max_worker_memory: int(0, 0, 2 ** 32),
+  max_worker_memory: later(int(0, 0, 2 ** 32), "the memory of workers is not watched", 0),
 });
 
 const dynamicAllocatorSchema = z.object({
@@ -48,17 +48,17 @@ const dynamicAllocatorSchema = z.object({
 
 /** Section `jobs.pool`, and each of `jobs.pools`: a set of worker processes. Zero is the default where it makes no sense. */
 const poolSchema = z.object({
-  debug: bool(false),
+  debug: later(bool(false), "a worker runs many jobs, restart the daemon after a change of code", false),
   command: command(),
   num_workers: int(0, 0),
-  max_jobs: int(0, 0),
-  max_queue_size: int(0, 0),
+  max_jobs: later(int(0, 0), "workers are not replaced after a number of jobs", 0),
+  max_queue_size: later(int(0, 0), "jobs that wait are limited by jobs.pipeline_size and jobsd.memory.max_bytes", 0),
   allocate_timeout: duration(60_000),
-  reset_timeout: duration(60_000),
-  stream_timeout: duration(60_000),
+  reset_timeout: later(duration(60_000), "workers can not be reset while the daemon runs", 60_000),
+  stream_timeout: later(duration(60_000), "a worker that streams is replaced at once", 60_000),
   destroy_timeout: duration(60_000),
   supervisor: supervisorSchema,
-  dynamic_allocator: dynamicAllocatorSchema,
+  dynamic_allocator: later(dynamicAllocatorSchema, "the pool keeps its num_workers"),
 });
 
 /** A pipeline. Options of the driver belong under `config`; beside `driver` they are accepted as well. */

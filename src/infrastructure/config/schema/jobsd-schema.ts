@@ -20,7 +20,9 @@ export const jobsdSchema = z.object({
   }),
   memory: z.object({ max_bytes: bytes(0) }),
   start: later(oneOf("lazy", ["lazy", "strict"]), "no driver of this release has a broker that could be down", "lazy"),
-  status: z.object({ ready: oneOf("serving", ["serving", "workers"]) }),
+  status: z.object({
+    ready: later(oneOf("serving", ["serving", "workers"]), "readiness can not be asked for yet", "serving"),
+  }),
   drivers: later(anyMap(), "no third-party driver is loaded", {}),
   include_merge: oneOf("section", ["section", "deep"]),
   pid_file: text(""),

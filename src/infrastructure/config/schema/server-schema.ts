@@ -20,5 +20,3 @@ export const serverSchema = z.object({
   group: text(""),
   on_init: onInitSchema,
 });
-
-export type OnInitInput = z.output<typeof onInitSchema>;

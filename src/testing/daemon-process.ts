@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,6 +37,10 @@ export interface DaemonOptions {
   readonly logLevel?: "debug" | "info";
   /** Further keys of section `logs`, YAML flow style. */
   readonly logs?: string;
+  /** Further files of its folder: text by name. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** Further flags of `serve`. */
+  readonly args?: readonly string[];
   /** Flags of Node, e.g. for a profile. */
   readonly nodeFlags?: readonly string[];
 }
@@ -71,12 +75,17 @@ export class DaemonProcess {
       `logs: { mode: production, level: ${options.logLevel ?? "debug"}, output: [stdout], ${options.logs ?? ""} }`,
     ];
     writeFileSync(configPath, `${head.join("\n")}\n${options.config}\n`);
+    for (const [name, text] of Object.entries(options.files ?? {})) {
+      mkdirSync(dirname(join(directory, name)), { recursive: true });
+      writeFileSync(join(directory, name), text);
+    }
     const args = [
       ...(options.nodeFlags ?? []),
       join(packageRoot(), "bin/jobsd.js"),
       "serve",
       "-c",
       options.configPath ?? configPath,
+      ...(options.args ?? []),
     ];
     this.child = spawn(process.execPath, args, {
       cwd: directory,

@@ -103,7 +103,9 @@ export function oneOf<const T extends string>(fallback: T, allowed: readonly T[]
     return found ?? new Unreadable(`expected ${expected}, got ${shown(value)}`);
   };
   const written = fallback === "" ? undefined : fallback;
-  return leaf(fallback, read, { json: { anyOf: [{ enum: words }, REFERENCE] }, written });
+  // An editor offers the words; any spelling with capitals is left to the daemon.
+  const otherCase: JsonSchema = { type: "string", pattern: String.raw`\$|[A-Z]` };
+  return leaf(fallback, read, { json: { anyOf: [{ enum: words }, otherCase] }, written });
 }
 
 /** Octal permission bits; `0660` in YAML is a number already, `"0660"` a text. */

@@ -34,5 +34,3 @@ const channelSchema = z.object(loggerShape);
 export const logsSchema = z.object({ ...loggerShape, channels: named(channelSchema) });
 
 export type LoggerInput = z.output<typeof channelSchema>;
-
-export type FileInput = z.output<typeof fileSchema>;

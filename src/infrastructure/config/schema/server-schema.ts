@@ -20,5 +20,3 @@ export const serverSchema = z.object({
   group: later(text(""), "workers run as the group of the daemon", ""),
   on_init: later(onInitSchema, "the command is not run"),
 });
-
-export type OnInitInput = z.output<typeof onInitSchema>;

@@ -219,7 +219,7 @@ describe("a configuration that can be used", () => {
     expect(rpc).toMatchObject({ maxFrameBytes: 1_048_576, socketMode: 0o600, bodyTimeoutMs: 2000 });
   });
 
-  test("lets channels inherit what they do not set", () => {
+  test("[CFG-78] lets channels inherit what they do not set", () => {
     const { root, channels } = load(
       'version: "3"\nlogs: {mode: production, level: warn, output: stdout, channels: {server: {level: info}, APP: {mode: raw}}}',
     ).config.logs;

@@ -240,7 +240,7 @@ logs:
     ]);
   });
 
-  test("lets channels inherit nothing where jobsd says so", () => {
+  test("[CFG-78] lets channels inherit nothing where jobsd says so", () => {
     const { channels } = load(
       `version: "3"
 logs: {mode: production, level: warn, output: stdout, channels: {a: {}, b: {mode: production}}}

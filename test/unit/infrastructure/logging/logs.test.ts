@@ -195,7 +195,7 @@ describe("a record", () => {
 });
 
 describe("a logger", () => {
-  test("drops what is below its level, and says so before", () => {
+  test("[CFG-78] drops what is below its level, and says so before", () => {
     const { logs, outputs } = open({ ...PRODUCTION, level: "warn" });
     const log = logs.channel("jobs");
 
@@ -213,7 +213,7 @@ describe("a logger", () => {
     ]);
   });
 
-  test("writes nothing when it is off, or above every level we use", () => {
+  test("[CFG-78] writes nothing when it is off, or above every level we use", () => {
     for (const config of [{ ...DEVELOPMENT, mode: "off" } as const, { ...PRODUCTION, level: "silent" } as const]) {
       const { logs, outputs } = open(config);
 

@@ -18,10 +18,8 @@ export class FakePool implements WorkerPool {
   readonly running: RunningTask[] = [];
   /** Ids of all jobs that were started, in order. */
   readonly started: string[] = [];
-  readonly faults = new FaultPlan<"start" | "reset" | "add" | "remove">();
+  readonly faults = new FaultPlan<"start">();
   stopped = false;
-  /** How often all workers were replaced. */
-  resets = 0;
   #size: number;
   #free = 0;
   #listener: (() => void) | undefined;
@@ -101,26 +99,6 @@ export class FakePool implements WorkerPool {
       executions: 0,
       createdAtMs: 0,
     }));
-  }
-
-  async reset(): Promise<void> {
-    await this.faults.run("reset", () => {
-      this.resets += 1;
-    });
-  }
-
-  async add(count: number): Promise<void> {
-    await this.faults.run("add", () => {
-      for (let i = 0; i < count; i++) this.addWorker();
-    });
-  }
-
-  async remove(count: number): Promise<number> {
-    const removed = Math.max(0, Math.min(count, this.#size - 1, this.#free));
-    await this.faults.run("remove", () => {
-      for (let i = 0; i < removed; i++) this.removeWorker();
-    });
-    return removed;
   }
 
   abort(): void {

@@ -175,18 +175,6 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner<PooledWorker> {
     return Array.from(this.#processes, (worker) => worker.snapshot());
   }
 
-  reset(): Promise<void> {
-    return Promise.reject(new Error("not built yet"));
-  }
-
-  add(): Promise<void> {
-    return Promise.reject(new Error("not built yet"));
-  }
-
-  remove(): Promise<number> {
-    return Promise.reject(new Error("not built yet"));
-  }
-
   abort(): void {
     this.#close();
     for (const worker of this.#processes) {

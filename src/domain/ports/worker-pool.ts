@@ -95,28 +95,6 @@ export interface WorkerPool {
   workers(): readonly WorkerSnapshot[];
 
   /**
-   * Replaces every worker by a new one, new ones first: idle workers at once, busy ones after their job, those that
-   * are still busy when `signal` fires by force (their jobs get a `failed` result). Resolves when no old worker is left.
-   *
-   * @throws {WorkerStartError} a new worker could not be started: the old ones stay and go on
-   */
-  reset(signal: CancelSignal): Promise<void>;
-
-  /**
-   * Makes the pool larger for good and resolves when the new workers are ready.
-   *
-   * @throws {WorkerStartError} the limit of workers is reached, or one could not be started: the size stays as it was
-   */
-  add(count: number, signal: CancelSignal): Promise<void>;
-
-  /**
-   * Makes the pool smaller for good, never below one worker; idle workers go first, busy ones after their job.
-   *
-   * @returns how many workers went
-   */
-  remove(count: number, signal: CancelSignal): Promise<number>;
-
-  /**
    * Ends what still runs: the tasks get `not_started` with reason `shutdown` (their jobs go back unharmed), their
    * workers are killed. For the end of the grace period.
    */

@@ -62,7 +62,10 @@ class Normalizer {
   }
 
   value(schema: z.ZodType, node: ConfigNode | undefined, path: readonly string[]): unknown {
-    if (schema instanceof z.ZodObject) return this.#object(schema, this.#entriesOf(node, path), path);
+    if (schema instanceof z.ZodObject) {
+      if (node !== undefined) this.#tell(schema, NOTES.get(schema) ?? {}, undefined, node.place, path);
+      return this.#object(schema, this.#entriesOf(node, path), path);
+    }
     if (schema instanceof z.ZodRecord) return this.#named(schema, this.#entriesOf(node, path), path);
     return node === undefined ? undefined : this.#leaf(schema, node, path);
   }
@@ -121,8 +124,10 @@ class Normalizer {
     if (note.notServed === true) this.#problems.warning(place, name, "this section is not served by this daemon");
     if (note.noEffect !== undefined) this.#problems.info(place, name, `has no effect: ${note.noEffect}`);
     if (note.later === undefined) return;
-    const read = schema.safeParse(value);
-    if (!read.success || (note.off !== undefined && JSON.stringify(read.data) === JSON.stringify(note.off))) return;
+    if (note.off !== undefined) {
+      const read = schema.safeParse(value);
+      if (!read.success || JSON.stringify(read.data) === JSON.stringify(note.off)) return;
+    }
     this.#problems.warning(place, name, `is accepted and has no effect yet: ${note.later}`);
   }
 

@@ -4,7 +4,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { encodeFrame, type Frame } from "../../src/adapters/goridge/frame.ts";
 import { FrameReader } from "../../src/adapters/goridge/frame-reader.ts";
 import { PipelinesSchema, StatsSchema } from "../../src/adapters/rpc/gen/jobs/v1/jobs_pb.ts";
-import type { PipelineStat } from "../../src/adapters/rpc/jobs-use-cases.ts";
+import type { PipelineStat } from "../../src/application/stat-pipelines.ts";
 import { RpcFixture } from "../support/rpc-fixture.ts";
 
 interface Transcript {

@@ -1,4 +1,7 @@
-import type { BatchReport, DestroyResult, JobsUseCases, PipelineStat } from "../../src/adapters/rpc/jobs-use-cases.ts";
+import type { JobsUseCases } from "../../src/adapters/rpc/jobs-use-cases.ts";
+import type { DestroyResult } from "../../src/application/destroy-pipelines.ts";
+import type { BatchReport } from "../../src/application/push-batch.ts";
+import type { PipelineStat } from "../../src/application/stat-pipelines.ts";
 import { InvalidPipelineError, PipelineExistsError, UnknownPipelineError } from "../../src/domain/errors.ts";
 import type { Job } from "../../src/domain/job.ts";
 

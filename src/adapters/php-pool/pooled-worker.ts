@@ -114,10 +114,8 @@ export class PooledWorker implements WorkerLinkListener {
   get spare(): boolean {
     const { maxDepth, windowMs, fence } = this.#settings.pipelining;
     const { length, predictedMs, bytes } = this.#jobs;
-    if (length === 0 || length >= maxDepth || this.#left !== undefined || this.#suspect) return false;
+    if (length === 0 || length >= maxDepth || this.#full || this.#left !== undefined || this.#suspect) return false;
     if (fence && !this.#fenced) return false;
-    if (this.#full && length > maxDepth / 2) return false;
-    this.#full = false;
     return predictedMs < windowMs && bytes < MAX_QUEUED_BYTES;
   }
 
@@ -139,11 +137,7 @@ export class PooledWorker implements WorkerLinkListener {
   /** Whether a job of this class may be put behind the ones it has. */
   accepts(jobClass: JobClass): boolean {
     const { windowMs } = this.#settings.pipelining;
-    if (!this.spare) return false;
-    if (this.#jobs.length >= jobClass.depth) {
-      this.#full = true;
-      return false;
-    }
+    if (!this.spare || this.#jobs.length >= jobClass.depth) return false;
     if (this.#jobs.predictedMs + jobClass.predictedMs > windowMs) return false;
     return this.#settings.clock.elapsedMs() - this.#sinceMs <= windowMs;
   }
@@ -159,10 +153,10 @@ export class PooledWorker implements WorkerLinkListener {
       return;
     }
     const first = this.#jobs.length === 0;
-    this.#full = this.#jobs.length + 1 >= this.#settings.pipelining.maxDepth;
     const fence = this.#fenced ? "sent" : "none";
     const job = new InFlightJob(task, timeoutMs, classes.of(task.job), framed.bytes, fence);
     this.#jobs.push(job);
+    this.#full = this.#jobs.length >= Math.min(this.#settings.pipelining.maxDepth, job.jobClass.depth);
     this.#executions += 1;
     if (!first) return;
     this.#state = moved(this.#state, "working");
@@ -330,8 +324,11 @@ export class PooledWorker implements WorkerLinkListener {
     this.#verdicts += 1;
     this.#lastJobId = job.task.job.id;
     this.#answeredClasses.push(job.jobClass);
-    if (this.#jobs.length === 0) this.#emptied();
-    else this.#headChanged();
+    this.#full &&= this.#jobs.length > this.#settings.pipelining.maxDepth / 2;
+    const next = this.#jobs.head;
+    if (next === undefined) this.#emptied();
+    // Without a fence it is taken for begun now; with one its time is limited from now on, too.
+    else this.#owner.began(this, next);
     if (this.#left === undefined) this.#owner.answered(this);
     job.task.finished(result);
   }
@@ -340,12 +337,6 @@ export class PooledWorker implements WorkerLinkListener {
     if (this.#left === undefined) this.#state = moved(this.#state, "ready");
     // It made a mistake before and was only left alive for the jobs it had.
     else if (this.#left === "protocol") this.#kill();
-  }
-
-  /** Without fences the next job is taken for begun as soon as it is the head; with them its time is limited, too. */
-  #headChanged(): void {
-    const { head } = this.#jobs;
-    if (head !== undefined) this.#owner.began(this, head);
   }
 
   /** The worker has answered its head in a way after which it can not be used. */

@@ -4,14 +4,12 @@ export interface WorkerEnvironmentSources {
   readonly daemon: Readonly<Record<string, string | undefined>>;
   /** `server.relay`. */
   readonly relay: string;
-  /** `rpc.listen`; `undefined` where the configuration has none: workers then use the default of their library. */
-  readonly rpcListen: string | undefined;
+  /** Where workers reach the RPC, in a form PHP can use; `undefined` where there is none. */
+  readonly rpcAddress: string | undefined;
   /** `server.env`, values already expanded. */
   readonly server: Readonly<Record<string, string>>;
   /** The version workers are told. */
   readonly version: string;
-  /** The daemon's working directory, to make a relative socket path absolute. */
-  readonly cwd: string;
 }
 
 /**
@@ -24,7 +22,7 @@ export function workerEnvironment(sources: WorkerEnvironmentSources): Record<str
     if (value !== undefined) env[name] = value;
   }
   env["RR_RELAY"] = sources.relay;
-  if (sources.rpcListen !== undefined) env["RR_RPC"] = reachableAddress(sources.rpcListen, sources.cwd);
+  if (sources.rpcAddress !== undefined) env["RR_RPC"] = sources.rpcAddress;
   else delete env["RR_RPC"];
   for (const [name, value] of Object.entries(sources.server)) env[name.toUpperCase()] = value;
   env["RR_VERSION"] = sources.version;
@@ -35,12 +33,4 @@ export function workerEnvironment(sources: WorkerEnvironmentSources): Record<str
 /** What tells the workers of one daemon apart. `slot` is 0…n-1 and stays with the place when its process is replaced. */
 export function workerIdentity(pool: string, slot: number): Record<string, string> {
   return { RR_POOL: pool, RR_WORKER_ID: slot.toString() };
-}
-
-/** A listen address as a client on the same machine can use it: PHP refuses an empty host and has its own directory. */
-function reachableAddress(listen: string, cwd: string): string {
-  if (listen.startsWith("tcp://:")) return `tcp://127.0.0.1:${listen.slice("tcp://:".length)}`;
-  const path = listen.startsWith("unix://") ? listen.slice("unix://".length) : undefined;
-  if (path === undefined || path.startsWith("/")) return listen;
-  return `unix://${cwd.replace(/\/$/, "")}/${path.replace(/^\.\//, "")}`;
 }

@@ -1,6 +1,7 @@
 import type { JobsError } from "../../domain/errors.ts";
 import type { Job } from "../../domain/job.ts";
-import type { BatchReport, DestroyResult } from "./jobs-use-cases.ts";
+import type { DestroyResult } from "../../application/destroy-pipelines.ts";
+import type { BatchReport } from "../../application/push-batch.ts";
 
 /** RoadRunner's operation names of the calls: the one of the RPC layer, then the one of the plugin. */
 const OPERATIONS = {

@@ -41,10 +41,9 @@ function poolOptions(pool: PoolConfig, { rpc, server, jobsd }: Config, rpcServer
       return workerEnvironment({
         daemon: process.env,
         relay: "pipes",
-        rpcListen: rpc.enabled ? rpcServer.phpDsn : undefined,
+        rpcAddress: rpc.enabled ? rpcServer.phpDsn : undefined,
         server: server.env,
         version: RR_VERSION,
-        cwd: process.cwd(),
       });
     },
   };

@@ -23,7 +23,9 @@ import {
   StatsSchema,
 } from "../gen/jobs/v1/jobs_pb.ts";
 import { RangeFieldError, toJob } from "../job-proto.ts";
-import type { BatchReport, JobsUseCases, PipelineStat } from "../jobs-use-cases.ts";
+import type { BatchReport } from "../../../application/push-batch.ts";
+import type { PipelineStat } from "../../../application/stat-pipelines.ts";
+import type { JobsUseCases } from "../jobs-use-cases.ts";
 import { messageShape } from "../message-shape.ts";
 import { RpcError } from "../rpc-error.ts";
 import { type RpcMethod, rpcMethod } from "../rpc-router.ts";

@@ -52,8 +52,19 @@ export class Job {
     this.kafka = fields.kafka;
   }
 
+  /** Each pushed job without a priority goes through here, hence no spreading. */
   withPriority(priority: number): Job {
-    return new Job({ ...this.#fields(), priority });
+    return new Job({
+      id: this.id,
+      name: this.name,
+      pipeline: this.pipeline,
+      payload: this.payload,
+      headers: this.headers,
+      priority,
+      delaySec: this.delaySec,
+      autoAck: this.autoAck,
+      kafka: this.kafka,
+    });
   }
 
   withHeaders(headers: JobHeaders): Job {

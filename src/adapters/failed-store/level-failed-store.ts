@@ -95,8 +95,8 @@ export class LevelFailedStore implements FailedStore {
   }
 
   async delete(keys: readonly string[]): Promise<number> {
-    if (this.#closing !== undefined) throw closedError();
-    if (keys.length === 0 || (this.#opening === undefined && !(await this.#directory.exists()))) return 0;
+    const exists = await this.#read<boolean>("delete", () => Promise.resolve(true), false);
+    if (keys.length === 0 || !exists) return 0;
     return this.#queue.add({ t: "delete", keys }, 100 * keys.length);
   }
 

@@ -9,7 +9,8 @@ for await (const task of consume()) {
   if (task.name === "demo.flaky" && firstRun) {
     // What an application does when something is not there yet: again in a second, with a header of its own.
     task.requeue("not yet", { delaySec: 1, headers: { tries: ["1"] } });
-  } else if (task.name === "demo.broken") {
+  } else if (task.name === "demo.broken" && task.headers["x-job-redriven"] === undefined) {
+    // Given up and kept. When an operator retries it, its cause is gone.
     task.nack("this can not be done");
   } else if (task.name === "demo.crash" && firstRun) {
     process.exit(1); // the worker dies with the job in its hands

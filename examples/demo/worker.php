@@ -20,7 +20,8 @@ while (($task = $worker->wait()) !== null) {
     if ($task->name() === 'demo.flaky' && $firstRun) {
         // What an application does when something is not there yet: again in a second, with a header of its own.
         $worker->answer(4, ['message' => 'not yet', 'delay_seconds' => 1, 'headers' => ['tries' => ['1']]]);
-    } elseif ($task->name() === 'demo.broken') {
+    } elseif ($task->name() === 'demo.broken' && !isset($headers['x-job-redriven'])) {
+        // Given up and kept. When an operator retries it, its cause is gone.
         $worker->answer(3, ['message' => 'this can not be done', 'requeue' => false, 'delay_seconds' => 0]);
     } elseif ($task->name() === 'demo.crash' && $firstRun) {
         exit(1); // the worker dies with the job in its hands

@@ -61,9 +61,14 @@ export class LevelEntries {
   /** Counts what is there: the counters are right whatever happened before. */
   static async count(db: LevelDatabase, identity: string | undefined): Promise<LevelEntries> {
     const entries = new LevelEntries(db, identity);
-    for await (const [, value] of db.iterator({ gte: INDEX, lt: INDEX_END })) {
-      entries.#jobs += 1;
-      entries.#bytes += readIndex(value)?.bytes ?? 0;
+    const iterator = db.values({ gte: INDEX, lt: INDEX_END, fillCache: false });
+    try {
+      for (let chunk = await iterator.nextv(CHUNK); chunk.length > 0; chunk = await iterator.nextv(CHUNK)) {
+        entries.#jobs += chunk.length;
+        for (const value of chunk) entries.#bytes += readIndex(value)?.bytes ?? 0;
+      }
+    } finally {
+      await iterator.close();
     }
     return entries;
   }
@@ -92,7 +97,10 @@ export class LevelEntries {
           bytes -= before;
           sizes.delete(key);
         }
-        if (change.t === "delete" && before !== undefined) batch.del(RECORD + key).del(INDEX + key);
+        if (change.t === "delete" && before !== undefined) {
+          batch.del(RECORD + key).del(INDEX + key);
+          this.#oldestMs = undefined;
+        }
       }
       if (change.t === "put") {
         const { entry } = change;
@@ -100,11 +108,13 @@ export class LevelEntries {
         sizes.set(entry.key, entry.bytes);
         jobs += 1;
         bytes += entry.bytes;
-        if (INDEX + entry.key < this.#from) this.#from = INDEX + entry.key;
+        if (INDEX + entry.key <= this.#from) {
+          this.#from = INDEX + entry.key;
+          this.#oldestMs = undefined;
+        }
       }
       results.push(existed);
     }
-    this.#oldestMs = undefined;
     if (batch.length === 0) await batch.close();
     else await batch.write({ sync: true });
     [this.#jobs, this.#bytes] = [jobs, bytes];

@@ -71,7 +71,7 @@ export class LevelFailedStore implements FailedStore {
     try {
       const reason = await this.#directory.whyUnusable();
       if (reason !== undefined) return reason;
-      await this.#read("open", () => Promise.resolve());
+      await this.#read("open", () => Promise.resolve(true), false);
       return undefined;
     } catch (error) {
       return messageOf(error);
@@ -91,12 +91,12 @@ export class LevelFailedStore implements FailedStore {
   }
 
   get(key: string): Promise<FailedJob | undefined> {
-    return this.#read("get", (entries) => entries.get(key, this.#expiredMs()));
+    return this.#read("get", (entries) => entries.get(key, this.#expiredMs()), undefined);
   }
 
   async delete(keys: readonly string[]): Promise<number> {
-    if (this.#closing !== undefined) throw closedError();
-    if (keys.length === 0 || (this.#opening === undefined && !(await this.#directory.exists()))) return 0;
+    const exists = await this.#read<boolean>("delete", () => Promise.resolve(true), false);
+    if (keys.length === 0 || !exists) return 0;
     return this.#queue.add({ t: "delete", keys }, 100 * keys.length);
   }
 
@@ -127,7 +127,6 @@ export class LevelFailedStore implements FailedStore {
   }
 
   /** `none` is the answer where there is no store yet: reading does not make one. */
-  async #read<T>(operation: string, read: (entries: LevelEntries) => Promise<T>, none?: T): Promise<T | NonNullable<T>>;
   async #read<T>(operation: string, read: (entries: LevelEntries) => Promise<T>, none: T): Promise<T> {
     if (this.#closing !== undefined) throw closedError();
     return this.#bounded(operation, async () => {

@@ -92,6 +92,7 @@ describe("answers of the worker", () => {
       headers,
     });
     const [copy] = await scene.ran(1, "graveyard");
+    await scene.logged("job was given up", 1, "dead");
     const [original] = scene.runs("kept");
 
     expect(records("dead")).toContainEqual(

@@ -53,6 +53,12 @@ export interface Delivery {
   /** Broker-side object the job came from, sent to the worker; `undefined` where it has none (memory). */
   readonly queue: string | undefined;
 
+  /**
+   * The broker's name of this message, the same when it is delivered again. Needed where a retry can not carry
+   * changed headers: failed attempts are counted by it.
+   */
+  readonly identity?: string;
+
   /** How often the broker has delivered the job, this time included, where it counts. */
   readonly deliveries?: number;
 

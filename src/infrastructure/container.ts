@@ -3,6 +3,7 @@ import type { Logger } from "../domain/ports/logger.ts";
 import type { Config } from "./config/config.ts";
 import { applicationModules } from "./modules/application.module.ts";
 import { domainModule } from "./modules/domain.module.ts";
+import { driversModule } from "./modules/drivers.module.ts";
 import { memoryModule } from "./modules/memory.module.ts";
 import { phpPoolModule } from "./modules/php-pool.module.ts";
 import { rpcModule } from "./modules/rpc.module.ts";
@@ -23,6 +24,7 @@ export function createContainer(config: Config, logger: Logger): Container {
     domainModule,
     ...applicationModules,
     memoryModule,
+    driversModule(container),
     phpPoolModule(config.jobs.pools),
     rpcModule,
     servicesModule,

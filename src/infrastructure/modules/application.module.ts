@@ -7,7 +7,7 @@ import { DeclarePipeline } from "../../application/declare-pipeline.ts";
 import { DestroyPipelines } from "../../application/destroy-pipelines.ts";
 import { Dispatcher } from "../../application/dispatcher.ts";
 import { DrainJobs } from "../../application/drain-jobs.ts";
-import { DriverCatalog } from "../../application/driver-catalog.ts";
+import { DriverCatalog, type DriverLoader } from "../../application/driver-catalog.ts";
 import { ExecuteJob } from "../../application/execute-job.ts";
 import { ExecutionLog } from "../../application/execution-log.ts";
 import { GetFailed } from "../../application/get-failed.ts";
@@ -21,6 +21,7 @@ import { ResumePipelines } from "../../application/resume-pipelines.ts";
 import { RetryFailed } from "../../application/retry-failed.ts";
 import { Settler } from "../../application/settler.ts";
 import { StatPipelines } from "../../application/stat-pipelines.ts";
+import { AttemptTable } from "../../domain/attempt-table.ts";
 import { Drain } from "../../domain/drain.ts";
 import { FailedKeys } from "../../domain/failed-keys.ts";
 import { PipelineRegistry } from "../../domain/pipeline-registry.ts";
@@ -31,6 +32,7 @@ import { JOBS_LOGGER, TOKENS } from "../tokens.ts";
 
 const ALL_POOLS = { isMultiple: true, serviceIdentifier: TOKENS.WorkerPool } as const;
 const ALL_DRIVER_FACTORIES = { isMultiple: true, serviceIdentifier: TOKENS.DriverFactory } as const;
+const ALL_DRIVER_LOADERS = { isMultiple: true, serviceIdentifier: TOKENS.DriverLoader, optional: true } as const;
 
 /** What RPC calls: one use case a method. */
 const useCases = new ContainerModule(({ bind }) => {
@@ -124,14 +126,18 @@ const execution = new ContainerModule(({ bind }) => {
       [TOKENS.Clock, JOBS_LOGGER, TOKENS.Config],
     )
     .inSingletonScope();
+  bind(AttemptTable)
+    .toResolvedValue(() => new AttemptTable())
+    .inSingletonScope();
   bind(ExecuteJob)
     .toResolvedValue(
-      (scheduler, settler, deadLetters, drain, metrics, tracer, clock, random, log) =>
-        new ExecuteJob({ scheduler, settler, deadLetters, drain, metrics, tracer, clock, random, log }),
+      (scheduler, settler, deadLetters, attempts, drain, metrics, tracer, clock, random, log) =>
+        new ExecuteJob({ scheduler, settler, deadLetters, attempts, drain, metrics, tracer, clock, random, log }),
       [
         Scheduler,
         Settler,
         DeadLetters,
+        AttemptTable,
         Drain,
         TOKENS.Metrics,
         TOKENS.Tracer,
@@ -155,7 +161,10 @@ const pipelines = new ContainerModule(({ bind }) => {
     .toResolvedValue(() => new SerialByName())
     .inSingletonScope();
   bind(DriverCatalog)
-    .toResolvedValue((factories: DriverFactory[]) => new DriverCatalog(factories), [ALL_DRIVER_FACTORIES])
+    .toResolvedValue(
+      (factories: DriverFactory[], loaders: DriverLoader[]) => new DriverCatalog(factories, loaders),
+      [ALL_DRIVER_FACTORIES, ALL_DRIVER_LOADERS],
+    )
     .inSingletonScope();
   bind(Pipelines)
     .toResolvedValue(
@@ -166,7 +175,8 @@ const pipelines = new ContainerModule(({ bind }) => {
     .inSingletonScope();
   bind(BootPipelines)
     .toResolvedValue(
-      (built, registry, actors, log, { jobs }) => new BootPipelines(built, registry, actors, log, jobs.parallelism),
+      (built, registry, actors, log, { jobs, jobsd }) =>
+        new BootPipelines(built, registry, actors, log, jobs.parallelism, jobsd.start),
       [Pipelines, PipelineRegistry, SerialByName, JOBS_LOGGER, TOKENS.Config],
     )
     .inSingletonScope();

@@ -57,6 +57,11 @@ describe("a configuration that can be used", () => {
         pipelines: [],
         consume: [],
       },
+      amqp: undefined,
+      kafka: undefined,
+      sqs: undefined,
+      nats: undefined,
+      beanstalk: undefined,
       logs: {
         root: {
           mode: "development",
@@ -74,6 +79,7 @@ describe("a configuration that can be used", () => {
       graceMs: 30_000,
       jobsd: {
         strict: false,
+        start: "lazy",
         compat: "none",
         policy: DEFAULT_POLICY,
         scheduler: { order: "fair", maxWaitMs: 0 },

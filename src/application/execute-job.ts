@@ -1,4 +1,4 @@
-import { ACK, type Delivery, NACK, RELEASE, type Settlement } from "../domain/delivery.ts";
+import { ACK, type Delivery, NACK, NACK_FAILED, RELEASE, type Settlement } from "../domain/delivery.ts";
 import type { AttemptTable } from "../domain/attempt-table.ts";
 import type { Drain } from "../domain/drain.ts";
 import { messageOf } from "../domain/errors.ts";
@@ -164,7 +164,7 @@ export class ExecuteJob {
         this.#settle(execution, decision, decision, "retried");
         return;
       case "nack":
-        this.#settle(execution, NACK, decision, "failed");
+        this.#settle(execution, decision.failed === true ? NACK_FAILED : NACK, decision, "failed");
         return;
       case "dead":
         void this.#bury(execution, decision);

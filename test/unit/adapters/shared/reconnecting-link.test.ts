@@ -68,7 +68,7 @@ class LinkWorld {
     if (this.hang) {
       await new Promise((_resolve, reject) => {
         signal.addEventListener("abort", () => {
-          reject(signal.reason as Error);
+          reject(signal.reason instanceof Error ? signal.reason : new Error());
         });
       });
     }

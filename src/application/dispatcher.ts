@@ -36,6 +36,8 @@ export class Dispatcher {
       },
     });
     for (const target of this.#targets.values()) {
+      const { name } = target.pool;
+      target.pool.onDemand({ oldestWaitMs: () => this.#scheduler.oldestRunnableWaitMs(name) });
       target.pool.onFree(() => {
         this.#fill(target);
       });

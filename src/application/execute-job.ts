@@ -1,4 +1,4 @@
-import { ACK, type Delivery, NACK, RELEASE, type Settlement } from "../domain/delivery.ts";
+import { ACK, type Delivery, NACK, NACK_FAILED, RELEASE, type Settlement } from "../domain/delivery.ts";
 import type { Drain } from "../domain/drain.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Flow } from "../domain/flow.ts";
@@ -130,7 +130,7 @@ export class ExecuteJob {
         this.#settle(execution, decision, decision, "retried");
         return;
       case "nack":
-        this.#settle(execution, NACK, decision, "failed");
+        this.#settle(execution, decision.failed === true ? NACK_FAILED : NACK, decision, "failed");
         return;
       case "dead":
         void this.#bury(execution, decision);

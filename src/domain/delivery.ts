@@ -38,12 +38,16 @@ export type Settlement =
   | { readonly t: "release" }
   /** Given up, kept by the broker itself. Only for drivers with `nativeDeadLetter`. */
   | { readonly t: "dead"; readonly letter: DeadLetter }
-  /** RoadRunner's own negative acknowledgement, destructive on most drivers (`jobsd.compat: rr`). */
-  | { readonly t: "nack" };
+  /**
+   * RoadRunner's own negative acknowledgement, destructive on most drivers (`jobsd.compat: rr`). `failed`: the run
+   * ended without a verdict, where some of RoadRunner's drivers let the broker deliver the job again.
+   */
+  | { readonly t: "nack"; readonly failed?: true };
 
 export const ACK: Settlement = { t: "ack" };
 export const RELEASE: Settlement = { t: "release" };
 export const NACK: Settlement = { t: "nack" };
+export const NACK_FAILED: Settlement = { t: "nack", failed: true };
 
 /** A job a driver handed over, together with the one right to settle it. */
 export interface Delivery {

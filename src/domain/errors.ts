@@ -13,6 +13,10 @@ export const ERROR_CODES = [
   "JOBS_SHUTTING_DOWN",
   "JOBS_WORKER_START",
   "JOBS_POOL_STOPPED",
+  "JOBS_POOL_UNKNOWN",
+  "JOBS_POOL_LIMIT",
+  "JOBS_POOL_BUSY",
+  "JOBS_RESET_FAILED",
   "JOBS_BATCH_FAILED",
   "JOBS_DESTROY_FAILED",
   "JOBS_CONFIG_INVALID",
@@ -174,6 +178,46 @@ export class PoolStoppedError extends JobsError {
 
   constructor(pool: string) {
     super(`worker pool ${pool} is stopped`, { details: { pool } });
+  }
+}
+
+export class UnknownPoolError extends JobsError {
+  readonly code = "JOBS_POOL_UNKNOWN";
+  readonly retryable = false;
+
+  constructor(pool: string, known: readonly string[]) {
+    super(`no such worker pool: ${pool} (there are: ${known.join(", ")})`, { details: { pool } });
+  }
+}
+
+/** A pool has as many workers as it may have. */
+export class PoolLimitError extends JobsError {
+  readonly code = "JOBS_POOL_LIMIT";
+  readonly retryable = false;
+
+  constructor(pool: string, limit: number) {
+    super("container is full, maximum number of workers reached", { details: { pool, limit } });
+  }
+}
+
+/** A worker was to be taken away and none became idle in time. */
+export class NoFreeWorkerError extends JobsError {
+  readonly code = "JOBS_POOL_BUSY";
+  readonly retryable = true;
+
+  constructor(pool: string) {
+    super("no free workers in the pool, wait timeout exceed", { details: { pool } });
+  }
+}
+
+/** Pools that could not be reset, one a line; the others were. */
+export class ResetFailedError extends JobsError {
+  readonly code = "JOBS_RESET_FAILED";
+  readonly retryable = true;
+
+  constructor(failures: readonly { readonly pool: string; readonly error: unknown }[]) {
+    const lines = failures.map(({ pool, error }) => `failed to reset pool ${pool}: ${messageOf(error)}`);
+    super(lines.join("\n"), { cause: failures[0]?.error, details: { pools: failures.length } });
   }
 }
 

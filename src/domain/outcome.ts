@@ -28,8 +28,8 @@ export type Decision =
   | { readonly t: "requeue"; readonly headers: JobHeaders; readonly delayMs: number }
   | { readonly t: "retry"; readonly headers: JobHeaders; readonly delayMs: number }
   | { readonly t: "dead"; readonly letter: DeadLetter }
-  /** RoadRunner's own destructive answer. */
-  | { readonly t: "nack" }
+  /** RoadRunner's own negative answer; `failed`: the run ended without a verdict. */
+  | { readonly t: "nack"; readonly failed?: true }
   /** Not started: the job gets its place in the queue back. */
   | { readonly t: "put_back" }
   /** Not started and not to be started here any more: back to the broker. */
@@ -50,6 +50,7 @@ const DONE_WITH_ERROR: Decision = { t: "ack", failed: true };
 const PUT_BACK: Decision = { t: "put_back" };
 const RETURN: Decision = { t: "release" };
 const REJECT: Decision = { t: "nack" };
+const REJECT_FAILED: Decision = { t: "nack", failed: true };
 
 /** Failed attempts a job carries in its headers. */
 export function failuresOf(headers: JobHeaders): number {
@@ -107,7 +108,7 @@ function malformed(result: JobResult & { t: "malformed" }, context: OutcomeConte
 }
 
 function failure(message: string, context: OutcomeContext): Decision {
-  return context.policy.onWorkerFailure === "rr" ? REJECT : retry(message, context);
+  return context.policy.onWorkerFailure === "rr" ? REJECT_FAILED : retry(message, context);
 }
 
 function retry(message: string, context: OutcomeContext): Decision {

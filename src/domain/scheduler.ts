@@ -175,6 +175,19 @@ export class Scheduler implements FlowOwner {
     return oldest === Infinity ? 0 : Math.max(0, this.#clock.elapsedMs() - oldest);
   }
 
+  /** Milliseconds the oldest job has waited that a worker of this pool could run now; 0 if there is none. */
+  oldestRunnableWaitMs(pool: string): number {
+    const queue = this.#stopped ? undefined : this.#queues.get(pool);
+    let oldest = Infinity;
+    if (queue === undefined || queue.jobs.length === 0) return 0;
+    for (const flow of this.#flows) {
+      for (const { queue: own, lane } of flow.lanes) {
+        if (own === queue && lane.runnable) oldest = Math.min(oldest, queue.jobs.oldestArrival(lane));
+      }
+    }
+    return oldest === Infinity ? 0 : Math.max(0, this.#clock.elapsedMs() - oldest);
+  }
+
   enqueue(flow: Flow, delivery: Delivery, priority: number): void {
     const { queue, lane } = this.#laneFor(flow, delivery);
     if (!flow.storesLocally) this.#budget.take(flow.holding);

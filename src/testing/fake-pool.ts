@@ -1,6 +1,7 @@
 import type { CancelSignal } from "../domain/cancel-signal.ts";
 import type { JobResult } from "../domain/job-result.ts";
-import type { PoolStatus, WorkerPool, WorkerSnapshot, WorkerTask } from "../domain/ports/worker-pool.ts";
+import { NoFreeWorkerError } from "../domain/errors.ts";
+import type { PoolDemand, PoolStatus, WorkerPool, WorkerSnapshot, WorkerTask } from "../domain/ports/worker-pool.ts";
 import { FaultPlan } from "./fault-plan.ts";
 
 /** A job inside a worker. */
@@ -18,8 +19,12 @@ export class FakePool implements WorkerPool {
   readonly running: RunningTask[] = [];
   /** Ids of all jobs that were started, in order. */
   readonly started: string[] = [];
-  readonly faults = new FaultPlan<"start">();
+  readonly faults = new FaultPlan<"start" | "reset" | "addWorker">();
   stopped = false;
+  /** Resets so far. */
+  generation = 0;
+  /** Where the pool may ask about waiting jobs. */
+  demand: PoolDemand | undefined;
   #size: number;
   #free = 0;
   #listener: (() => void) | undefined;
@@ -72,15 +77,39 @@ export class FakePool implements WorkerPool {
     this.#listener = listener;
   }
 
+  onDemand(demand: PoolDemand): void {
+    this.demand = demand;
+  }
+
+  async reset(): Promise<void> {
+    await this.faults.run("reset", () => {
+      this.generation += 1;
+    });
+  }
+
+  async addWorker(): Promise<void> {
+    await this.faults.run("addWorker", () => {
+      this.gainWorker();
+    });
+  }
+
+  /** A free worker leaves at once; nobody waits for a busy one. */
+  removeWorker(): Promise<boolean> {
+    if (this.#size === 1) return Promise.resolve(false);
+    if (this.#free <= 0) return Promise.reject(new NoFreeWorkerError(this.name));
+    this.loseWorker();
+    return Promise.resolve(true);
+  }
+
   /** A worker more. */
-  addWorker(): void {
+  gainWorker(): void {
     this.#size += 1;
     this.#free += 1;
     this.#listener?.();
   }
 
   /** A free worker less. */
-  removeWorker(): void {
+  loseWorker(): void {
     if (this.#free <= 0) throw new Error(`pool ${this.name} has no free worker to remove`);
     this.#size -= 1;
     this.#free -= 1;
@@ -95,9 +124,15 @@ export class FakePool implements WorkerPool {
     return Array.from({ length: this.#size }, (_, index) => ({
       pid: index + 1,
       pool: this.name,
+      slot: index,
       state: index < this.running.length ? "working" : "ready",
       executions: 0,
       createdAtMs: 0,
+      lastUsedAtMs: 0,
+      busyMs: 0,
+      memoryBytes: 0,
+      cpuPercent: 0,
+      generation: this.generation,
     }));
   }
 

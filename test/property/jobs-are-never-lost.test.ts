@@ -136,10 +136,10 @@ class Run {
         broker.loseConnection();
         break;
       case "addWorker":
-        world.pool.addWorker();
+        world.pool.gainWorker();
         break;
       case "removeWorker":
-        if (world.pool.free > 0) world.pool.removeWorker();
+        if (world.pool.free > 0) world.pool.loseWorker();
     }
     await world.settle();
     this.checkCounters();
@@ -168,7 +168,7 @@ class Run {
   async runOut(): Promise<void> {
     const { world, broker } = this;
     for (const name of ["memory", "broker"]) await world.resume.execute([name]).catch(ignoreStateError);
-    world.pool.addWorker();
+    world.pool.gainWorker();
     for (let round = 0; round < 500; round++) {
       while (world.pool.running.length > 0) {
         this.answer(0, { t: "ack" });

@@ -175,6 +175,22 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner<PooledWorker> {
     return Array.from(this.#processes, (worker) => worker.snapshot());
   }
 
+  onDemand(): void {
+    // Nothing here depends on waiting jobs yet.
+  }
+
+  reset(): Promise<void> {
+    return Promise.reject(new WorkerStartError(`worker pool ${this.name} can not be reset in this release`));
+  }
+
+  addWorker(): Promise<void> {
+    return Promise.reject(new WorkerStartError(`worker pool ${this.name} can not be scaled in this release`));
+  }
+
+  removeWorker(): Promise<boolean> {
+    return Promise.reject(new WorkerStartError(`worker pool ${this.name} can not be scaled in this release`));
+  }
+
   abort(): void {
     this.#close();
     for (const worker of this.#processes) {

@@ -128,9 +128,15 @@ export class PooledWorker implements WorkerLinkListener {
     return {
       pid: this.pid,
       pool: this.#settings.pool,
+      slot: this.slot,
       state: this.#state,
       executions: this.#executions,
       createdAtMs: this.createdAtMs,
+      lastUsedAtMs: 0,
+      busyMs: this.headAgeMs(this.#settings.clock.elapsedMs()),
+      memoryBytes: 0,
+      cpuPercent: 0,
+      generation: 0,
     };
   }
 

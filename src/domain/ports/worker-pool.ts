@@ -41,11 +41,23 @@ export type WorkerStateName = keyof typeof WORKER_STATES;
 export interface WorkerSnapshot {
   readonly pid: number;
   readonly pool: string;
+  /** Place in the pool, 0…n-1; a worker that replaces another one gets the same. */
+  readonly slot: number;
   readonly state: WorkerStateName;
   /** Jobs written to it so far, failed ones included. */
   readonly executions: number;
-  /** Unix milliseconds of its start. */
+  /** Unix milliseconds of its start, whole. */
   readonly createdAtMs: number;
+  /** Unix milliseconds at which its last job began; 0 if it has had none. */
+  readonly lastUsedAtMs: number;
+  /** Milliseconds the job it works on has run so far; 0 while it is idle. */
+  readonly busyMs: number;
+  /** Memory of the process that is resident, at most a second old; 0 where the system does not tell. */
+  readonly memoryBytes: number;
+  /** CPU time of the process since its start, in percent of the time since; may be above 100. */
+  readonly cpuPercent: number;
+  /** Resets of the pool before it was started: workers of an older generation run older code. */
+  readonly generation: number;
 }
 
 /** A snapshot of a pool; never waits. */
@@ -58,6 +70,12 @@ export interface PoolStatus {
   readonly starting: number;
   /** True while there is no worker that is ready or working although there should be. */
   readonly degraded: boolean;
+}
+
+/** What a pool may ask about the jobs that wait for it. */
+export interface PoolDemand {
+  /** Milliseconds the oldest job has waited that could run if a worker were free; 0 if there is none. */
+  oldestWaitMs(): number;
 }
 
 /**
@@ -90,9 +108,43 @@ export interface WorkerPool {
   /** `listener` is called whenever `free` or `spare` grew from an event (an answer, a new worker). One listener; the last one counts. */
   onFree(listener: () => void): void;
 
+  /** Where the pool may ask about waiting jobs, e.g. to start more workers. Called once, before the first job. */
+  onDemand(demand: PoolDemand): void;
+
   status(): PoolStatus;
 
+  /** All processes there are, those about to end included, in the order of their start. Never waits for a worker. */
   workers(): readonly WorkerSnapshot[];
+
+  /**
+   * Replaces all workers without a pause: one new worker first, and if it can not be started the old ones stay; then
+   * the others, each after the job it has. What is still busy after the pool's reset timeout is killed. Resets of one
+   * pool run one after the other.
+   *
+   * @param signal ends the wait; what was begun by then stays as it is
+   * @throws {WorkerStartError} a new worker could not be started; the old ones that are not replaced yet go on
+   * @throws {PoolStoppedError} the pool is being stopped
+   */
+  reset(signal: CancelSignal): Promise<void>;
+
+  /**
+   * Makes the pool one worker larger and waits until that worker is ready.
+   *
+   * @throws {PoolLimitError} the pool has as many workers as a pool may have
+   * @throws {WorkerStartError} the worker could not be started; the pool keeps its size
+   * @throws {PoolStoppedError} the pool is being stopped
+   */
+  addWorker(signal: CancelSignal): Promise<void>;
+
+  /**
+   * Makes the pool one worker smaller: waits for an idle worker and for its end. The last worker stays, which is no
+   * error.
+   *
+   * @returns whether a worker was removed
+   * @throws {NoFreeWorkerError} all were busy until the pool's destroy timeout passed, or `signal` fired
+   * @throws {PoolStoppedError} the pool is being stopped
+   */
+  removeWorker(signal: CancelSignal): Promise<boolean>;
 
   /**
    * Ends what still runs: the tasks get `not_started` with reason `shutdown` (their jobs go back unharmed), their

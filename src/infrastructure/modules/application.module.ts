@@ -11,14 +11,17 @@ import { DriverCatalog } from "../../application/driver-catalog.ts";
 import { ExecuteJob } from "../../application/execute-job.ts";
 import { ExecutionLog } from "../../application/execution-log.ts";
 import { GetFailed } from "../../application/get-failed.ts";
+import { InspectWorkers } from "../../application/inspect-workers.ts";
 import { ListFailed } from "../../application/list-failed.ts";
 import { ListPipelines } from "../../application/list-pipelines.ts";
 import { PausePipelines } from "../../application/pause-pipelines.ts";
 import { Pipelines } from "../../application/pipelines.ts";
 import { PushBatch } from "../../application/push-batch.ts";
 import { PushJob } from "../../application/push-job.ts";
+import { ResetWorkers } from "../../application/reset-workers.ts";
 import { ResumePipelines } from "../../application/resume-pipelines.ts";
 import { RetryFailed } from "../../application/retry-failed.ts";
+import { ScaleWorkers } from "../../application/scale-workers.ts";
 import { Settler } from "../../application/settler.ts";
 import { StatPipelines } from "../../application/stat-pipelines.ts";
 import { Drain } from "../../domain/drain.ts";
@@ -101,6 +104,19 @@ const failedJobs = new ContainerModule(({ bind }) => {
     .inSingletonScope();
 });
 
+/** What operators do with workers. */
+const workers = new ContainerModule(({ bind }) => {
+  bind(InspectWorkers)
+    .toResolvedValue((pools: WorkerPool[]) => new InspectWorkers(pools), [ALL_POOLS])
+    .inSingletonScope();
+  bind(ScaleWorkers)
+    .toResolvedValue((pools: WorkerPool[]) => new ScaleWorkers(pools), [ALL_POOLS])
+    .inSingletonScope();
+  bind(ResetWorkers)
+    .toResolvedValue((pools: WorkerPool[]) => new ResetWorkers(pools), [ALL_POOLS])
+    .inSingletonScope();
+});
+
 /** What takes a job from its queue to its settlement. */
 const execution = new ContainerModule(({ bind }) => {
   bind(FailedKeys)
@@ -178,4 +194,4 @@ const pipelines = new ContainerModule(({ bind }) => {
     .inSingletonScope();
 });
 
-export const applicationModules = [useCases, failedJobs, execution, pipelines] as const;
+export const applicationModules = [useCases, failedJobs, workers, execution, pipelines] as const;

@@ -41,11 +41,11 @@ describe("Dispatcher", () => {
 
   test("gives a waiting job to a worker that comes later", async () => {
     const world = await aWorld([{}], { workers: 1 });
-    world.pool.removeWorker();
+    world.pool.loseWorker();
     await world.pushed({ id: "a" });
     const before = [...world.pool.started];
 
-    world.pool.addWorker();
+    world.pool.gainWorker();
 
     expect(before).toEqual([]);
     expect(world.pool.started).toEqual(["a"]);

@@ -81,7 +81,7 @@ describe("DrainJobs", () => {
 
     const drained = world.drainJobs.execute([world.pool], GRACE_MS);
     world.pool.answer("a", ACKED);
-    world.pool.addWorker();
+    world.pool.gainWorker();
     await drained;
 
     expect(world.pool.started).toEqual(["a"]);
@@ -115,7 +115,7 @@ describe("DrainJobs", () => {
 
   test("waits for the return of jobs even if none runs", async () => {
     const world = await aBrokerWorld({}, { workers: 1 });
-    world.pool.removeWorker();
+    world.pool.loseWorker();
     world.driver().deliver(aJob({ id: "waits" }));
     world.driver().faults.hold("settle");
     let done = false;

@@ -8,14 +8,18 @@ import {
   InvalidPipelineError,
   JobsError,
   messageOf,
+  NoFreeWorkerError,
   PipelineExistsError,
   PipelineFullError,
   PipelineStateError,
+  PoolLimitError,
   PoolStoppedError,
+  ResetFailedError,
   ShuttingDownError,
   StaleDeliveryError,
   UnknownDriverError,
   UnknownPipelineError,
+  UnknownPoolError,
   WorkerStartError,
 } from "../../../src/domain/errors.ts";
 
@@ -76,6 +80,27 @@ const table = [
     details: { pool: "fast" },
   },
   {
+    error: new UnknownPoolError("quick", ["fast", "slow"]),
+    code: "JOBS_POOL_UNKNOWN",
+    retryable: false,
+    message: "no such worker pool: quick (there are: fast, slow)",
+    details: { pool: "quick" },
+  },
+  {
+    error: new PoolLimitError("fast", 2048),
+    code: "JOBS_POOL_LIMIT",
+    retryable: false,
+    message: "container is full, maximum number of workers reached",
+    details: { pool: "fast", limit: 2048 },
+  },
+  {
+    error: new NoFreeWorkerError("fast"),
+    code: "JOBS_POOL_BUSY",
+    retryable: true,
+    message: "no free workers in the pool, wait timeout exceed",
+    details: { pool: "fast" },
+  },
+  {
     error: new InvalidConfigError(["a:1:1: one", "a:2:1: two"]),
     code: "JOBS_CONFIG_INVALID",
     retryable: false,
@@ -105,6 +130,20 @@ describe("an error", () => {
     expect(error.cause).toBe(cause);
     expect(error.operations).toEqual(["amqp_push", "dial"]);
     expect(error.details).toEqual({ driver: "amqp" });
+  });
+
+  test("of a reset names each pool that failed, and why", () => {
+    const cause = new WorkerStartError("no php");
+
+    const error = new ResetFailedError([
+      { pool: "fast", error: cause },
+      { pool: "slow", error: new PoolStoppedError("slow") },
+    ]);
+
+    expect(error.message).toBe(
+      "failed to reset pool fast: no php\nfailed to reset pool slow: worker pool slow is stopped",
+    );
+    expect(error).toMatchObject({ code: "JOBS_RESET_FAILED", retryable: true, details: { pools: 2 }, cause });
   });
 
   test("is recognised as ours also when it comes from another copy of the module", () => {

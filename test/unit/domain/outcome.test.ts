@@ -84,7 +84,7 @@ describe("the table of outcomes", () => {
       event: `failure: ${reason}`,
       result: { t: "failed", reason, message: "x" } as const,
       ours: retried,
-      rr: { t: "nack" } as const,
+      rr: { t: "nack", failed: true } as const,
     })),
     {
       event: "worker gone before the frame was read",
@@ -106,7 +106,7 @@ describe("the table of outcomes", () => {
     { policy: { onMalformed: "retry" }, result: results.malformed, decision: retried },
     { policy: { onMalformed: "rr" }, result: results.malformed, decision: { t: "ack", failed: true } },
     { policy: { onNack: "rr" }, result: results.nack, decision: { t: "nack" } },
-    { policy: { onWorkerFailure: "rr" }, result: results.crash, decision: { t: "nack" } },
+    { policy: { onWorkerFailure: "rr" }, result: results.crash, decision: { t: "nack", failed: true } },
   ])("follows the policy $policy", ({ policy, result, decision }) => {
     expect(decideIn({ policy }, result)).toEqual(decision);
   });

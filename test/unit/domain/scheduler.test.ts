@@ -176,6 +176,27 @@ describe("the scheduler", () => {
     expect(scheduler.oldestWaitMs(flow)).toBe(0);
   });
 
+  test("tells how long the oldest job of a pool has waited that a worker could run", () => {
+    const two = new World(TWO_POOLS);
+    const { flow: paused } = two.flow();
+    const { flow: open } = two.flow();
+    const { flow: other } = two.flow({ pool: "fast" });
+    const seen = [two.scheduler.oldestRunnableWaitMs("default"), two.scheduler.oldestRunnableWaitMs("unknown")];
+    two.deliver(paused, 1);
+    two.deliver(other, 1);
+    two.scheduler.close(paused);
+    two.clock.advance(1000);
+    seen.push(two.scheduler.oldestRunnableWaitMs("default"));
+    two.deliver(open, 1);
+    two.clock.advance(500);
+
+    expect(seen).toEqual([0, 0, 0]);
+    expect(two.scheduler.oldestRunnableWaitMs("default")).toBe(500);
+    expect(two.scheduler.oldestRunnableWaitMs("fast")).toBe(1500);
+    two.scheduler.stop();
+    expect(two.scheduler.oldestRunnableWaitMs("fast")).toBe(0);
+  });
+
   test("calls back once when nothing of a pipeline runs and nothing is being settled", () => {
     const { flow } = world.flow();
     world.deliver(flow, 3);

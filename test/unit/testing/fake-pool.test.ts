@@ -24,7 +24,7 @@ describe("FakePool", () => {
     pool.run(task("a", results));
     const during = pool.free;
     pool.running[0]?.answer(ACKED);
-    pool.addWorker();
+    pool.gainWorker();
 
     expect(during).toBe(0);
     expect(results).toEqual([ACKED]);
@@ -37,7 +37,7 @@ describe("FakePool", () => {
     pool.run(task("a"));
     const [running] = pool.running;
     pool.answer("a", ACKED);
-    pool.removeWorker();
+    pool.loseWorker();
 
     expect(() => {
       pool.run(task("b"));

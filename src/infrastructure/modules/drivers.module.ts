@@ -9,7 +9,14 @@ type Load = (container: Container) => Promise<DriverFactory>;
  * The drivers with a broker, by kind. Each is imported when the first pipeline of its kind is built, so that the
  * client of a broker nobody uses costs nothing.
  */
-const DRIVERS: Readonly<Record<string, Load>> = {};
+const DRIVERS: Readonly<Record<string, Load>> = {
+  amqp: async (container) => {
+    const { amqpModule } = await import("./amqp.module.ts");
+    const { AmqpDriverFactory } = await import("../../adapters/amqp/amqp-driver-factory.ts");
+    container.load(amqpModule);
+    return container.get(AmqpDriverFactory);
+  },
+};
 
 /** What the driver catalog loads drivers by. */
 export function driversModule(container: Container): ContainerModule {

@@ -1,11 +1,12 @@
-import { ContainerModule } from "inversify";
+import { type Container, ContainerModule } from "inversify";
 import type { AmqpSection } from "../../adapters/amqp/amqp-address.ts";
 import { AmqpDriverFactory } from "../../adapters/amqp/amqp-driver-factory.ts";
+import type { DriverFactory } from "../../domain/ports/driver-factory.ts";
 import type { AmqpInput } from "../config/schema/amqp-schema.ts";
 import { TOKENS } from "../tokens.ts";
 
 /** Pipelines on RabbitMQ. Loaded with the first of them. */
-export const amqpModule = new ContainerModule(({ bind }) => {
+const amqpModule = new ContainerModule(({ bind }) => {
   bind(AmqpDriverFactory)
     .toResolvedValue(
       ({ amqp }, clock, random, ids, log, metrics) =>
@@ -14,6 +15,12 @@ export const amqpModule = new ContainerModule(({ bind }) => {
     )
     .inSingletonScope();
 });
+
+/** Brings the driver into the container. */
+export function loadAmqp(container: Container): DriverFactory {
+  container.load(amqpModule);
+  return container.get(AmqpDriverFactory);
+}
 
 function sectionOf({ addr, tls }: AmqpInput): AmqpSection {
   const { key, cert, root_ca: rootCa, client_auth_type: clientAuthType } = tls;

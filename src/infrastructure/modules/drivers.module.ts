@@ -10,12 +10,8 @@ type Load = (container: Container) => Promise<DriverFactory>;
  * client of a broker nobody uses costs nothing.
  */
 const DRIVERS: Readonly<Record<string, Load>> = {
-  amqp: async (container) => {
-    const { amqpModule } = await import("./amqp.module.ts");
-    const { AmqpDriverFactory } = await import("../../adapters/amqp/amqp-driver-factory.ts");
-    container.load(amqpModule);
-    return container.get(AmqpDriverFactory);
-  },
+  amqp: async (container) => (await import("./amqp.module.ts")).loadAmqp(container),
+  sqs: async (container) => (await import("./sqs.module.ts")).loadSqs(container),
 };
 
 /** What the driver catalog loads drivers by. */

@@ -1,10 +1,15 @@
 // npm test: provides what the tests need, builds, runs Jest, and ends with one line of totals.
 //
 // Works on a bare clone with nothing but Node: uses built-in modules only. Further arguments go to Jest.
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { kindsOf, listedKinds, startBrokers } from "./lib/brokers.mjs";
 import { build, installDependencies, root, run, works } from "./lib/prepare.mjs";
+
+const jest = join(root, "node_modules", "jest", "bin", "jest.js");
+const jestFlags = ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"];
 
 function say(text) {
   console.log(`[test] ${text}`);
@@ -40,10 +45,8 @@ function fail(reason) {
 function runJest(args) {
   const directory = mkdtempSync(join(tmpdir(), "jobsd-test-"));
   const report = join(directory, "report.json");
-  const jest = join(root, "node_modules", "jest", "bin", "jest.js");
-  const flags = ["--experimental-vm-modules", "--disable-warning=ExperimentalWarning"];
   try {
-    const succeeded = run(process.execPath, [...flags, jest, "--json", `--outputFile=${report}`, ...args], {
+    const succeeded = run(process.execPath, [...jestFlags, jest, "--json", `--outputFile=${report}`, ...args], {
       stdio: ["ignore", "ignore", "inherit"],
     });
     if (!existsSync(report)) return { passed: 0, failed: 1, skipped: 0 };
@@ -59,12 +62,43 @@ function runJest(args) {
   }
 }
 
+/** Test files that a run with these arguments executes. */
+function testFiles(args) {
+  const listing = [...jestFlags, jest, "--listTests", ...args];
+  const { stdout } = spawnSync(process.execPath, listing, { cwd: root, encoding: "utf8" });
+  return (stdout ?? "").split("\n").filter((path) => path.endsWith(".test.ts"));
+}
+
+/** Starts the brokers the files need. Those that are missing count as failed, unless the user listed what is to run. */
+function provideBrokers(files) {
+  const users = new Map();
+  for (const file of files) for (const kind of kindsOf(file)) users.set(kind, [...(users.get(kind) ?? []), file]);
+  let listed;
+  try {
+    listed = listedKinds();
+  } catch (error) {
+    fail(error.message);
+  }
+  const wanted = [...users.keys()].filter((kind) => listed === undefined || listed.includes(kind));
+  const { missing, stop } = startBrokers(wanted, say);
+  process.on("exit", stop);
+  const skipped = [...users.keys()].filter((kind) => !wanted.includes(kind) || missing.includes(kind));
+  return { missing, skipped: skipped.flatMap((kind) => users.get(kind).map((file) => ({ kind, file }))) };
+}
+
 if (!installDependencies(say)) fail("dependencies could not be installed");
+const args = process.argv.slice(2);
 const skippedSuites = providePhp() ? [] : phpSuites();
 if (!build(say)) fail("the build failed");
 const ignored = skippedSuites.map((path) => `--testPathIgnorePatterns=/${path.replaceAll(".", "\\.")}$`);
-const totals = runJest([...ignored, ...process.argv.slice(2)]);
+const brokers = provideBrokers(testFiles([...ignored, ...args]));
+const totals = runJest([...ignored, ...args]);
 for (const path of skippedSuites) say(`skipped, there is no php: ${path}`);
+for (const { kind, file } of brokers.skipped) say(`skipped, there is no ${kind} broker: ${file.slice(root.length)}`);
+for (const kind of brokers.missing) {
+  say(`failed: no ${kind} broker could be had (see above); JOBSD_TEST_BROKERS lists those that are to be used`);
+}
+const failed = totals.failed + brokers.missing.length;
 const skipped = totals.skipped + skippedSuites.length;
-console.log(`${totals.passed} passed, ${totals.failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
-process.exit(totals.failed > 0 ? 1 : 0);
+console.log(`${totals.passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+process.exit(failed > 0 ? 1 : 0);

@@ -17,20 +17,26 @@ export class BootPipelines {
   readonly #actors: SerialByName;
   readonly #log: Logger;
   readonly #parallelism: number;
+  readonly #start: "lazy" | "strict";
 
-  /** @param parallelism pipelines that are built or started at once (`jobs.options.parallelism`) */
+  /**
+   * @param parallelism pipelines that are built or started at once (`jobs.options.parallelism`)
+   * @param start whether a broker may be down now (`jobsd.start`)
+   */
   constructor(
     pipelines: Pipelines,
     registry: PipelineRegistry,
     actors: SerialByName,
     log: Logger,
     parallelism: number,
+    start: "lazy" | "strict" = "lazy",
   ) {
     this.#pipelines = pipelines;
     this.#registry = registry;
     this.#actors = actors;
     this.#log = log;
     this.#parallelism = parallelism;
+    this.#start = start;
   }
 
   /**
@@ -47,9 +53,12 @@ export class BootPipelines {
     const errors = new Map<string, unknown>();
     await forEachLimited(reserved, this.#parallelism, async ([definition, reservation]) => {
       try {
-        reservation.commit(await this.#pipelines.build(definition));
+        const pipeline = await this.#pipelines.build(definition);
+        // What is committed is closed at the stop, also at the one that follows a failed start.
+        reservation.commit(pipeline);
+        if (this.#start === "strict") await this.#pipelines.probe(pipeline);
       } catch (error) {
-        reservation.release();
+        if (this.#registry.find(definition.name) === undefined) reservation.release();
         errors.set(definition.name, error);
       }
     });
@@ -70,7 +79,9 @@ export class BootPipelines {
       this.#actors.run(name, async () => {
         const pipeline = this.#registry.find(name);
         // A worker may have resumed, paused or destroyed it over RPC in the meantime.
-        if (pipeline?.state === "paused") await this.#pipelines.consume(pipeline, "pipeline was started");
+        if (pipeline?.state !== "paused") return;
+        const begin = this.#start === "strict" ? "consume" : "consumeWhenReachable";
+        await this.#pipelines[begin](pipeline, "pipeline was started");
       }),
     );
   }

@@ -1,8 +1,17 @@
-import { ACK, type Delivery, NACK, RELEASE, type Settlement } from "../domain/delivery.ts";
+import { ACK, type Delivery, NACK, NACK_FAILED, RELEASE, type Settlement } from "../domain/delivery.ts";
+import type { AttemptTable } from "../domain/attempt-table.ts";
 import type { Drain } from "../domain/drain.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { Flow } from "../domain/flow.ts";
-import { headerValue, NO_HEADERS, numberHeader, POOL_HEADER, TIMEOUT_HEADER } from "../domain/job-headers.ts";
+import {
+  ATTEMPT_HEADER,
+  headerValue,
+  NO_HEADERS,
+  numberHeader,
+  POOL_HEADER,
+  TIMEOUT_HEADER,
+  withHeader,
+} from "../domain/job-headers.ts";
 import type { JobResult } from "../domain/job-result.ts";
 import type { Job } from "../domain/job.ts";
 import { backoffMs } from "../domain/backoff.ts";
@@ -29,6 +38,8 @@ export interface ExecuteJobParts {
   readonly scheduler: Scheduler;
   readonly settler: Settler;
   readonly deadLetters: DeadLetters;
+  /** Failures of jobs whose brokers can not carry the count. */
+  readonly attempts: AttemptTable;
   readonly drain: Drain;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
@@ -89,7 +100,7 @@ export class ExecuteJob {
     const { drain, clock, tracer, log } = this.#parts;
     drain.jobStarted();
     const delivery = this.#acknowledged(ticket);
-    const { job } = delivery;
+    const job = this.#stamped(ticket, delivery);
     const span = tracer.enabled ? tracer.start("jobs_listener", job.headers, {}) : undefined;
     const execution = new Execution(this, ticket, delivery, job, clock.elapsedMs(), span);
     if (job.headers !== NO_HEADERS) this.#checkPool(execution);
@@ -110,12 +121,38 @@ export class ExecuteJob {
     const { job } = delivery;
     const { log, random, metrics } = this.#parts;
     const { name, policy } = ticket.flow.definition;
+    const { nack } = ticket.flow.driver.capabilities;
     if (result.t !== "ack") log.answered(result, execution.facts);
-    if (result.t === "failed") metrics.attemptFailed(name, result.reason);
+    if (result.t === "failed") {
+      ticket.flow.attempts += 1;
+      metrics.attemptFailed(name, result.reason);
+    }
     if (result.t !== "not_started") this.#parts.scheduler.finished(ticket);
-    const failures = job.headers === NO_HEADERS ? 0 : failuresOf(job.headers);
-    const decision = decide(result, { job, policy, failures, random: result.t === "ack" ? 0 : random.next() });
+    const failures = this.#failuresOf(ticket, delivery);
+    const decision = decide(result, { job, policy, failures, random: result.t === "ack" ? 0 : random.next(), nack });
+    if (delivery.identity !== undefined) this.#remember(name, delivery.identity, decision, failures);
     this.#carryOut(execution, result, decision);
+  }
+
+  /** The job as its worker gets it: the count of failed attempts is in it, wherever it was kept. */
+  #stamped(ticket: Ticket, delivery: Delivery): Job {
+    const { job } = delivery;
+    if (delivery.identity === undefined) return job;
+    const failures = this.#failuresOf(ticket, delivery);
+    return failures === 0 ? job : job.withHeaders(withHeader(job.headers, ATTEMPT_HEADER, failures.toString()));
+  }
+
+  #failuresOf({ flow }: Ticket, { job, identity }: Delivery): number {
+    const written = job.headers === NO_HEADERS ? 0 : failuresOf(job.headers);
+    if (identity === undefined || flow.driver.capabilities.retryKeepsHeaders) return written;
+    const { attempts, clock } = this.#parts;
+    return Math.max(written, attempts.failures(flow.definition.name, identity, clock.elapsedMs()));
+  }
+
+  #remember(pipeline: string, identity: string, decision: Decision, failures: number): void {
+    const { attempts, clock } = this.#parts;
+    if (decision.t === "retry") attempts.record(pipeline, identity, failures + 1, clock.elapsedMs());
+    else if (decision.t !== "put_back" && decision.t !== "release") attempts.forget(pipeline, identity);
   }
 
   #carryOut(execution: Execution, result: JobResult, decision: Decision): void {
@@ -130,7 +167,7 @@ export class ExecuteJob {
         this.#settle(execution, decision, decision, "retried");
         return;
       case "nack":
-        this.#settle(execution, NACK, decision, "failed");
+        this.#settle(execution, decision.failed === true ? NACK_FAILED : NACK, decision, "failed");
         return;
       case "dead":
         void this.#bury(execution, decision);
@@ -213,7 +250,7 @@ export class ExecuteJob {
     this.#parts.scheduler.finished(execution.ticket);
     const { maxDeliveries } = execution.ticket.flow.definition.policy;
     const error = `delivered ${deliveries} times, policy.max_deliveries is ${maxDeliveries}`;
-    const attempts = failuresOf(execution.job.headers);
+    const attempts = this.#failuresOf(execution.ticket, execution.delivery);
     void this.#bury(execution, { t: "dead", letter: { reason: "deliveries", error, attempts, answer: undefined } });
   }
 

@@ -1,8 +1,9 @@
-import { InvalidPipelineError, messageOf } from "../domain/errors.ts";
+import { InvalidPipelineError, JobsError, messageOf } from "../domain/errors.ts";
 import type { Flow } from "../domain/flow.ts";
 import { COMMON_OPTIONS, type PipelineDefinition } from "../domain/pipeline.ts";
 import type { Pipeline } from "../domain/pipeline-registry.ts";
 import type { Clock } from "../domain/ports/clock.ts";
+import type { DriverFactory } from "../domain/ports/driver-factory.ts";
 import type { Driver } from "../domain/ports/driver.ts";
 import type { Logger } from "../domain/ports/logger.ts";
 import type { Scheduler } from "../domain/scheduler.ts";
@@ -10,6 +11,9 @@ import { RELEASE } from "../domain/delivery.ts";
 import { withDeadline } from "./deadline.ts";
 import type { DriverCatalog } from "./driver-catalog.ts";
 import type { Settler } from "./settler.ts";
+
+/** Longest wait of the start for a broker that is not reachable (`jobsd.start: lazy`). */
+const LAZY_WAIT_MS = 3000;
 
 /**
  * What can be done to one pipeline: build, consume, pause, destroy. Callers see to it that operations on one
@@ -47,7 +51,7 @@ export class Pipelines {
    */
   async build(definition: PipelineDefinition): Promise<Pipeline> {
     const { name, driver: kind, pool, policy, settings } = definition;
-    const factory = this.#catalog.factoryFor(kind, name);
+    const factory = await this.#catalog.factoryFor(kind, name);
     if (policy.deadLetter === name) {
       throw new InvalidPipelineError(
         `option policy.dead_letter: ${JSON.stringify(name)} is the pipeline itself, where its dead letters would run again; name another one`,
@@ -63,7 +67,7 @@ export class Pipelines {
     }
     const flow = this.#scheduler.addFlow(definition);
     try {
-      const driver = await this.#buildDriver(definition, flow);
+      const driver = await this.#buildDriver(definition, factory, flow);
       flow.attach(driver);
       return { definition, driver, flow, state: "paused" };
     } catch (error) {
@@ -85,6 +89,41 @@ export class Pipelines {
     }
     pipeline.state = "consuming";
     this.#logDone(pipeline, message, startedAt);
+  }
+
+  /**
+   * Like `consume`, for a broker that may be down: the pipeline consumes as soon as its broker can be reached, and
+   * nobody waits for that longer than a moment.
+   *
+   * @throws what the driver throws for other reasons than a broker that can not be reached
+   */
+  async consumeWhenReachable(pipeline: Pipeline, message: string): Promise<void> {
+    const startedAt = this.#clock.elapsedMs();
+    const { driver, flow, definition } = pipeline;
+    this.#scheduler.open(flow);
+    pipeline.state = "consuming";
+    const patienceMs = Math.min(this.#timeoutMs, LAZY_WAIT_MS);
+    try {
+      await withDeadline(this.#clock, patienceMs, `start of ${definition.name}`, (signal) => driver.resume(signal));
+      this.#logDone(pipeline, message, startedAt);
+    } catch (error) {
+      if (!JobsError.is(error) || !error.retryable) {
+        pipeline.state = "paused";
+        await this.#stopConsuming(pipeline);
+        throw error;
+      }
+      const fields = { pipeline: definition.name, driver: definition.driver, reason: messageOf(error), err: error };
+      this.#log.warn(fields, "broker is not reachable yet, the pipeline consumes as soon as it is");
+    }
+  }
+
+  /**
+   * Asks the broker, so that one that can not be reached or used is noticed.
+   *
+   * @throws what the driver throws
+   */
+  async probe(pipeline: Pipeline): Promise<void> {
+    await this.#bounded(`connection of ${pipeline.definition.name}`, (signal) => pipeline.driver.stats(signal));
   }
 
   /**
@@ -142,11 +181,10 @@ export class Pipelines {
     await this.#attempt(pipeline, "return waiting jobs", () => this.returnUnstarted(pipeline));
   }
 
-  async #buildDriver(definition: PipelineDefinition, flow: Flow): Promise<Driver> {
+  async #buildDriver(definition: PipelineDefinition, factory: DriverFactory, flow: Flow): Promise<Driver> {
     const { name, driver: kind } = definition;
     const startedAt = this.#clock.elapsedMs();
     this.#log.debug({ pipeline: name, driver: kind }, "initializing driver");
-    const factory = this.#catalog.factoryFor(kind, name);
     try {
       const driver = await this.#bounded(`start of driver ${kind}`, (signal) => {
         const built = factory.create({ pipeline: definition, sink: flow, timeoutMs: this.#timeoutMs }, signal);

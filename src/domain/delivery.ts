@@ -38,12 +38,16 @@ export type Settlement =
   | { readonly t: "release" }
   /** Given up, kept by the broker itself. Only for drivers with `nativeDeadLetter`. */
   | { readonly t: "dead"; readonly letter: DeadLetter }
-  /** RoadRunner's own negative acknowledgement, destructive on most drivers (`jobsd.compat: rr`). */
-  | { readonly t: "nack" };
+  /**
+   * RoadRunner's own negative acknowledgement, destructive on most drivers (`jobsd.compat: rr`). `failed`: the run
+   * ended without a verdict, where some of RoadRunner's drivers let the broker deliver the job again.
+   */
+  | { readonly t: "nack"; readonly failed?: true };
 
 export const ACK: Settlement = { t: "ack" };
 export const RELEASE: Settlement = { t: "release" };
 export const NACK: Settlement = { t: "nack" };
+export const NACK_FAILED: Settlement = { t: "nack", failed: true };
 
 /** A job a driver handed over, together with the one right to settle it. */
 export interface Delivery {
@@ -52,6 +56,12 @@ export interface Delivery {
 
   /** Broker-side object the job came from, sent to the worker; `undefined` where it has none (memory). */
   readonly queue: string | undefined;
+
+  /**
+   * The broker's name of this message, the same when it is delivered again. Needed where a retry can not carry
+   * changed headers: failed attempts are counted by it.
+   */
+  readonly identity?: string;
 
   /** How often the broker has delivered the job, this time included, where it counts. */
   readonly deliveries?: number;

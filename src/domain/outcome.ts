@@ -8,6 +8,7 @@ import {
   type JobHeaders,
   MAX_ATTEMPTS_HEADER,
   mergeHeaders,
+  NACKS_HEADER,
   NO_HEADERS,
   numberHeader,
   REQUEUES_HEADER,
@@ -28,8 +29,8 @@ export type Decision =
   | { readonly t: "requeue"; readonly headers: JobHeaders; readonly delayMs: number }
   | { readonly t: "retry"; readonly headers: JobHeaders; readonly delayMs: number }
   | { readonly t: "dead"; readonly letter: DeadLetter }
-  /** RoadRunner's own destructive answer. */
-  | { readonly t: "nack" }
+  /** RoadRunner's own negative answer; `failed`: the run ended without a verdict. */
+  | { readonly t: "nack"; readonly failed?: true }
   /** Not started: the job gets its place in the queue back. */
   | { readonly t: "put_back" }
   /** Not started and not to be started here any more: back to the broker. */
@@ -43,6 +44,8 @@ export interface OutcomeContext {
   readonly failures: number;
   /** Uniform in [0, 1), for the jitter of the back-off. */
   readonly random: number;
+  /** What the driver makes of a worker's nack, where it is not a dead letter. */
+  readonly nack?: DriverCapabilities["nack"];
 }
 
 const DONE: Decision = { t: "ack", failed: false };
@@ -50,6 +53,7 @@ const DONE_WITH_ERROR: Decision = { t: "ack", failed: true };
 const PUT_BACK: Decision = { t: "put_back" };
 const RETURN: Decision = { t: "release" };
 const REJECT: Decision = { t: "nack" };
+const REJECT_FAILED: Decision = { t: "nack", failed: true };
 
 /** Failed attempts a job carries in its headers. */
 export function failuresOf(headers: JobHeaders): number {
@@ -70,7 +74,7 @@ export function decide(result: JobResult, context: OutcomeContext): Decision {
       return failedByWorker(result.message, context);
     case "nack":
       if (result.requeue) return requeue(NO_HEADERS, result.delayMs, context);
-      return context.policy.onNack === "rr" ? REJECT : dead("nack", result.message, context);
+      return nack(result.message, context);
     case "requeue":
       return requeue(result.headers, result.delayMs, context);
     case "malformed":
@@ -82,6 +86,17 @@ export function decide(result: JobResult, context: OutcomeContext): Decision {
     case "not_started":
       return result.reason === "shutdown" ? RETURN : PUT_BACK;
   }
+}
+
+function nack(message: string, context: OutcomeContext): Decision {
+  if (context.policy.onNack === "rr" || context.nack === "native") return REJECT;
+  if (context.nack === undefined) return dead("nack", message, context);
+  const { job } = context;
+  const nacks = (numberHeader(job.headers, NACKS_HEADER, 0, Number.MAX_SAFE_INTEGER) ?? 0) + 1;
+  const limit = attemptLimit(context);
+  if (limit > 0 && nacks >= limit) return dead("nack", message, context);
+  const headers = withHeader(withHeader(job.headers, ATTEMPT_HEADER, undefined), NACKS_HEADER, nacks.toString());
+  return { t: "requeue", headers, delayMs: 0 };
 }
 
 function failedByWorker(message: string, context: OutcomeContext): Decision {
@@ -107,18 +122,23 @@ function malformed(result: JobResult & { t: "malformed" }, context: OutcomeConte
 }
 
 function failure(message: string, context: OutcomeContext): Decision {
-  return context.policy.onWorkerFailure === "rr" ? REJECT : retry(message, context);
+  return context.policy.onWorkerFailure === "rr" ? REJECT_FAILED : retry(message, context);
 }
 
 function retry(message: string, context: OutcomeContext): Decision {
   const { job, policy, random } = context;
   const failures = context.failures + 1;
   if (job.autoAck) return dead("auto_ack", message, { ...context, failures });
-  const limit = numberHeader(job.headers, MAX_ATTEMPTS_HEADER, 1, MAX_ATTEMPTS_LIMIT) ?? policy.maxAttempts;
+  const limit = attemptLimit(context);
   if (limit > 0 && failures >= limit) return dead("attempts", message, { ...context, failures });
   let headers = withHeader(job.headers, ATTEMPT_HEADER, failures.toString());
   if (policy.attemptsHeader !== "") headers = countUp(headers, policy.attemptsHeader);
   return { t: "retry", headers, delayMs: backoffMs(policy.backoff, failures, random) };
+}
+
+/** The job's own limit, else the pipeline's; 0 = none. */
+function attemptLimit({ job, policy }: OutcomeContext): number {
+  return numberHeader(job.headers, MAX_ATTEMPTS_HEADER, 1, MAX_ATTEMPTS_LIMIT) ?? policy.maxAttempts;
 }
 
 /** The application asked for another run. Its count of failures starts anew: it counts consecutive ones. */

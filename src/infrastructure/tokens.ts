@@ -1,4 +1,5 @@
 import type { ServiceIdentifier } from "inversify";
+import type { DriverLoader } from "../application/driver-catalog.ts";
 import type { Clock } from "../domain/ports/clock.ts";
 import type { DriverFactory } from "../domain/ports/driver-factory.ts";
 import type { FailedStore } from "../domain/ports/failed-store.ts";
@@ -24,6 +25,8 @@ export const TOKENS = {
   FailedStore: Symbol.for("jobsd.FailedStore") as ServiceIdentifier<FailedStore>,
   /** Bound once per driver kind; injected as an array. */
   DriverFactory: Symbol.for("jobsd.DriverFactory") as ServiceIdentifier<DriverFactory>,
+  /** Bound once per driver kind that is loaded when it is needed; injected as an array. */
+  DriverLoader: Symbol.for("jobsd.DriverLoader") as ServiceIdentifier<DriverLoader>,
   /** Bound once per worker pool; injected as an array. */
   WorkerPool: Symbol.for("jobsd.WorkerPool") as ServiceIdentifier<WorkerPool>,
   /** Bound once per part that is started and stopped; injected as an array. */

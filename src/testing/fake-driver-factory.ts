@@ -8,6 +8,8 @@ export class FakeDriverFactory implements DriverFactory {
   readonly optionNames: readonly string[];
   readonly contexts: DriverContext[] = [];
   readonly faults = new FaultPlan<"create">();
+  /** Called with each new driver before anybody else gets it, e.g. to plan its faults. */
+  onCreate: (driver: FakeDriver) => void = () => undefined;
   readonly #options: FakeDriverOptions;
   readonly #drivers = new Map<string, FakeDriver>();
 
@@ -23,6 +25,7 @@ export class FakeDriverFactory implements DriverFactory {
     await this.faults.run("create", () => {
       this.contexts.push(context);
       this.#drivers.set(name, driver);
+      this.onCreate(driver);
     });
     return driver;
   }

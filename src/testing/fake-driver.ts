@@ -1,7 +1,16 @@
 import type { Delivery, Settlement } from "../domain/delivery.ts";
 import { JobsError } from "../domain/errors.ts";
 import type { Job } from "../domain/job.ts";
-import type { DeliverySink, Driver, DriverCapabilities, DriverStats, PushFailure } from "../domain/ports/driver.ts";
+import {
+  type DeliverySink,
+  type Driver,
+  type DriverCapabilities,
+  type DriverStats,
+  LINK_CLOSED,
+  LINK_READY,
+  type LinkState,
+  type PushFailure,
+} from "../domain/ports/driver.ts";
 import { FaultPlan } from "./fault-plan.ts";
 
 /** Calls of a driver a test can hold or let fail through `FakeDriver.faults`. `pushBatch` asks `push` for each job. */
@@ -26,6 +35,7 @@ export interface FakeDriverOptions {
 export interface FakeDeliveryOptions {
   readonly priority?: number;
   readonly queue?: string;
+  readonly identity?: string;
 }
 
 /** A driver whose broker is played by the test: it remembers what was pushed and settled, and delivers on demand. */
@@ -42,6 +52,8 @@ export class FakeDriver implements Driver {
   readonly faults = new FaultPlan<FakeDriverCall>();
   consuming = false;
   closed = false;
+  /** What `link` says until the driver is closed. */
+  linkState: LinkState = LINK_READY;
   counts: DriverStats = { active: 0, delayed: 0, reserved: 0 };
   readonly #sink: DeliverySink;
   readonly #priority: number;
@@ -60,6 +72,10 @@ export class FakeDriver implements Driver {
     };
   }
 
+  get link(): LinkState {
+    return this.closed ? LINK_CLOSED : this.linkState;
+  }
+
   /** Credit the core grants now. */
   get credit(): number {
     return this.#sink.credit;
@@ -72,7 +88,7 @@ export class FakeDriver implements Driver {
 
   /** Plays the broker: hands a job over, whatever the credit. */
   deliver(job: Job, options: FakeDeliveryOptions = {}): Delivery {
-    const delivery = new FakeDelivery(job, options.queue ?? this.queue, this);
+    const delivery = new FakeDelivery(job, options.queue ?? this.queue, options.identity, this);
     this.#sink.deliver(delivery, options.priority ?? (job.priority === 0 ? this.#priority : job.priority));
     return delivery;
   }
@@ -140,12 +156,14 @@ export class FakeDriver implements Driver {
 class FakeDelivery implements Delivery {
   readonly job: Job;
   readonly queue: string;
+  readonly identity?: string;
   readonly #driver: FakeDriver;
   #settled = false;
 
-  constructor(job: Job, queue: string, driver: FakeDriver) {
+  constructor(job: Job, queue: string, identity: string | undefined, driver: FakeDriver) {
     this.job = job;
     this.queue = queue;
+    if (identity !== undefined) this.identity = identity;
     this.#driver = driver;
   }
 

@@ -43,6 +43,18 @@ export class FakeMetrics implements Metrics {
     this.#add("staleSettlement", pipeline);
   }
 
+  redialed(pipeline: string, driver: string): void {
+    this.#add("redialed", pipeline, driver);
+  }
+
+  leaseLost(pipeline: string): void {
+    this.#add("leaseLost", pipeline);
+  }
+
+  consumerRestarted(pipeline: string): void {
+    this.#add("consumerRestarted", pipeline);
+  }
+
   memoryDropped(pipeline: string, jobs: number): void {
     this.#add("memoryDropped", pipeline, jobs);
   }

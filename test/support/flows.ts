@@ -3,7 +3,13 @@ import type { JobFields } from "../../src/domain/job.ts";
 import type { PipelineDefinition } from "../../src/domain/pipeline.ts";
 import { PipelineSettings } from "../../src/domain/pipeline-settings.ts";
 import { DEFAULT_POLICY } from "../../src/domain/policy.ts";
-import type { Driver, DriverCapabilities, DriverStats, PushFailure } from "../../src/domain/ports/driver.ts";
+import {
+  type Driver,
+  type DriverCapabilities,
+  type DriverStats,
+  LINK_READY,
+  type PushFailure,
+} from "../../src/domain/ports/driver.ts";
 import { aJob } from "../../src/testing/a-job.ts";
 
 /** A delivery nobody has to settle; its job has the given fields. */
@@ -46,6 +52,7 @@ export const LOCAL: DriverCapabilities = { ...BROKER, storage: "local" };
 export class IdleDriver implements Driver {
   readonly kind = "idle";
   readonly queue = "idle";
+  readonly link = LINK_READY;
   readonly capabilities: DriverCapabilities;
   wakeUps = 0;
   /** Called on each wake-up, to fetch from inside it as a driver may. */

@@ -10,6 +10,7 @@ import type {
   DriverStats,
   PushFailure,
 } from "../../src/domain/ports/driver.ts";
+import { LINK_READY } from "../../src/domain/ports/driver.ts";
 
 /** How one of the next settlements goes wrong. */
 export type SettleFault = "unavailable" | "stale";
@@ -24,6 +25,7 @@ export class SimulatedBroker implements Driver {
     retryKeepsHeaders: true,
     prefetch: 20,
   };
+  readonly link = LINK_READY;
   readonly waiting: Job[] = [];
   readonly unsettled = new Set<SimulatedDelivery>();
   readonly settleFaults: SettleFault[] = [];

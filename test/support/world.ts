@@ -18,6 +18,7 @@ import { PushJob } from "../../src/application/push-job.ts";
 import { ResumePipelines } from "../../src/application/resume-pipelines.ts";
 import { Settler } from "../../src/application/settler.ts";
 import { StatPipelines } from "../../src/application/stat-pipelines.ts";
+import { AttemptTable } from "../../src/domain/attempt-table.ts";
 import { Drain } from "../../src/domain/drain.ts";
 import type { Flow } from "../../src/domain/flow.ts";
 import type { Job, JobFields } from "../../src/domain/job.ts";
@@ -56,6 +57,7 @@ export interface WorldOptions {
   readonly scheduler?: Partial<SchedulerOptions>;
   /** Of the drivers of kind `fake`. */
   readonly driver?: FakeDriverOptions;
+  readonly start?: "lazy" | "strict";
   readonly extraDrivers?: readonly DriverFactory[];
 }
 
@@ -126,11 +128,23 @@ export class World {
     this.deadLetters = new DeadLetters(store, registry, ids, clock, metrics, log);
     const { deadLetters } = this;
     const executionLog = new ExecutionLog(clock, log);
-    const parts = { scheduler, settler, deadLetters, drain, metrics, tracer, clock, random, log: executionLog };
+    const attempts = new AttemptTable();
+    const parts = {
+      scheduler,
+      settler,
+      deadLetters,
+      attempts,
+      drain,
+      metrics,
+      tracer,
+      clock,
+      random,
+      log: executionLog,
+    };
     this.executeJob = new ExecuteJob(parts);
     this.dispatcher = new Dispatcher([this.pool], scheduler, this.executeJob, this.log);
     this.pipelines = new Pipelines(this.catalog, scheduler, settler, clock, log, timeoutMs);
-    this.boot = new BootPipelines(this.pipelines, registry, actors, log, parallelism);
+    this.boot = new BootPipelines(this.pipelines, registry, actors, log, parallelism, options.start);
     this.drainJobs = new DrainJobs(drain, scheduler, registry, this.pipelines, clock, log);
     this.push = new PushJob(registry, drain, metrics, tracer, clock, log);
     this.pushBatch = new PushBatch(registry, drain, metrics, tracer, clock, log);

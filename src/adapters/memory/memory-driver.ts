@@ -4,7 +4,16 @@ import type { JobHeaders } from "../../domain/job-headers.ts";
 import type { Job } from "../../domain/job.ts";
 import { DEFAULT_PRIORITY } from "../../domain/pipeline.ts";
 import type { DriverContext } from "../../domain/ports/driver-factory.ts";
-import type { DeliverySink, Driver, DriverCapabilities, DriverStats, PushFailure } from "../../domain/ports/driver.ts";
+import {
+  type DeliverySink,
+  type Driver,
+  type DriverCapabilities,
+  type DriverStats,
+  LINK_CLOSED,
+  LINK_READY,
+  type LinkState,
+  type PushFailure,
+} from "../../domain/ports/driver.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
 import type { Metrics } from "../../domain/ports/metrics.ts";
 import { DelayHeap } from "./delay-heap.ts";
@@ -64,6 +73,10 @@ export class MemoryDriver implements Driver, DeliveryOwner, AdmittingStore, Time
   /** Jobs that are due and not settled, running ones included. */
   get active(): number {
     return this.#packed.size - this.#delays.size;
+  }
+
+  get link(): LinkState {
+    return this.#closed ? LINK_CLOSED : LINK_READY;
   }
 
   get bytes(): number {

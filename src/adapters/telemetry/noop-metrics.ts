@@ -34,6 +34,18 @@ export class NoopMetrics implements Metrics {
     return;
   }
 
+  redialed(): void {
+    return;
+  }
+
+  leaseLost(): void {
+    return;
+  }
+
+  consumerRestarted(): void {
+    return;
+  }
+
   memoryDropped(): void {
     return;
   }

@@ -20,6 +20,21 @@ export interface DeliverySink {
   deliver(delivery: Delivery, priority: number): void;
 }
 
+/**
+ * Whether a driver reaches its broker, for readiness and for operators. It never changes what an operator asked for:
+ * a pipeline that consumes goes on as soon as the link is ready again.
+ */
+export type LinkState =
+  /** Not connected since the start or since a short while. `attempt` counts from 1. */
+  | { readonly t: "connecting"; readonly attempt: number; readonly reason: string }
+  | { readonly t: "ready" }
+  /** Not connected for longer than the driver's limit; it keeps trying. `sinceMs`: Unix milliseconds of the loss. */
+  | { readonly t: "degraded"; readonly reason: string; readonly sinceMs: number }
+  | { readonly t: "closed" };
+
+export const LINK_READY: LinkState = { t: "ready" };
+export const LINK_CLOSED: LinkState = { t: "closed" };
+
 /** What a driver can do; the core takes the rest upon itself. */
 export interface DriverCapabilities {
   /**
@@ -30,8 +45,17 @@ export interface DriverCapabilities {
   readonly storage: "broker" | "local";
   /** `settle({t: "dead"})` moves the job to a dead-letter place of the broker. */
   readonly nativeDeadLetter: boolean;
-  /** A retry carries changed headers, so that `x-job-attempt` counts attempts. */
+  /**
+   * A retry carries changed headers, so that `x-job-attempt` counts attempts. Where it does not, the core counts them
+   * by `Delivery.identity`.
+   */
   readonly retryKeepsHeaders: boolean;
+  /**
+   * What a worker's nack without requeue means where `policy.on_nack` is `dead_letter`. Absent: a dead letter.
+   * `resend`: the job is sent again and given up at the `policy.max_attempts`-th nack. `native`: the driver is given
+   * `settle({t: "nack"})`, its broker decides.
+   */
+  readonly nack?: "resend" | "native";
   /** Deliveries that may be unsettled at once; with local storage those that wait are not counted. 1 or more. */
   readonly prefetch: number;
 }
@@ -74,6 +98,9 @@ export interface Driver {
 
   readonly capabilities: DriverCapabilities;
 
+  /** Read at any time, also while calls are under way; must be cheap. */
+  readonly link: LinkState;
+
   /**
    * Done when the broker has taken responsibility for the job: written and, where the broker can, confirmed.
    * Returns `undefined` if that happened at once.
@@ -89,7 +116,12 @@ export interface Driver {
    */
   pushBatch(jobs: readonly Job[]): Promise<readonly PushFailure[]> | readonly PushFailure[];
 
-  /** Begins or continues to consume. Resolves at the first successful subscription. Idempotent. */
+  /**
+   * Begins or continues to consume. Resolves at the first successful subscription. Idempotent.
+   *
+   * @throws {JobsError} with `retryable` set, e.g. DriverUnavailableError: not subscribed yet; the driver goes on
+   * trying until `pause` or `close`. Any other: it can not consume with these settings and does not try
+   */
   resume(signal: CancelSignal): Promise<void>;
 
   /** Stops fetching; what was handed over stays valid and may be settled. Idempotent. */

@@ -25,6 +25,12 @@ export interface Metrics {
   settleFailed(pipeline: string, settlement: string): void;
   /** A settlement that came after the broker had taken the job back. */
   staleSettlement(pipeline: string): void;
+  /** A lost connection to a broker is there again. */
+  redialed(pipeline: string, driver: string): void;
+  /** The broker took a job back while it was held: it is delivered again. */
+  leaseLost(pipeline: string): void;
+  /** A consumer that neither fetched nor sent a sign of life was replaced. */
+  consumerRestarted(pipeline: string): void;
   /** Jobs of a memory pipeline that were lost because the daemon or the pipeline ended. */
   memoryDropped(pipeline: string, jobs: number): void;
 }

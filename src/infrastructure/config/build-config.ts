@@ -40,7 +40,7 @@ export class ConfigBuilder {
     this.#facts = facts;
   }
 
-  build(): Config {
+  build(): Omit<Config, "source"> {
     const { endure, jobsd } = this.#input;
     this.#checkOtherWork();
     const base = jobsd.compat === "rr" ? RR_POLICY : DEFAULT_POLICY;
@@ -50,6 +50,11 @@ export class ConfigBuilder {
       server: this.#server(),
       jobs: this.#jobs(policy),
       logs: new LogsBuilder(this.#input, this.#places, this.#problems).build(),
+      amqp: this.#broker("amqp"),
+      kafka: this.#broker("kafka"),
+      sqs: this.#broker("sqs"),
+      nats: this.#broker("nats"),
+      beanstalk: this.#broker("beanstalk"),
       graceMs: endure.grace_period,
       jobsd: this.#jobsd(policy),
     };
@@ -139,6 +144,7 @@ export class ConfigBuilder {
     const asRoadRunner = jobsd.compat === "rr" && !this.#places.has(["jobsd", "status", "ready"]);
     return {
       strict: jobsd.strict,
+      start: jobsd.start,
       compat: jobsd.compat,
       policy,
       scheduler: { order: jobsd.scheduler.order, maxWaitMs: jobsd.scheduler.max_wait },
@@ -149,6 +155,10 @@ export class ConfigBuilder {
       jobSummary: jobsd.logs.job_summary,
       pidFile: jobsd.pid_file,
     };
+  }
+
+  #broker<const K extends "amqp" | "kafka" | "sqs" | "nats" | "beanstalk">(kind: K): ConfigInput[K] | undefined {
+    return this.#places.has([kind]) ? this.#input[kind] : undefined;
   }
 
   #consume(pipelines: readonly PipelineConfig[]): readonly string[] {

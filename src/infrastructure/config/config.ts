@@ -1,13 +1,26 @@
 import type { Policy } from "../../domain/policy.ts";
 import type { LogLevel } from "../../domain/ports/logger.ts";
 import type { Place } from "./problems.ts";
+import type { AmqpInput } from "./schema/amqp-schema.ts";
+import type { BeanstalkInput } from "./schema/beanstalk-schema.ts";
+import type { KafkaInput } from "./schema/kafka-schema.ts";
+import type { NatsInput } from "./schema/nats-schema.ts";
+import type { SqsInput } from "./schema/sqs-schema.ts";
 
 /** What the daemon runs with: checked, with every default filled in. Durations are milliseconds, sizes bytes. */
 export interface Config {
+  /** The files as they were read, with variables, included files and `-o`; keys in lower case. Secrets included. */
+  readonly source: Readonly<Record<string, unknown>>;
   readonly rpc: RpcConfig;
   readonly server: ServerConfig;
   readonly jobs: JobsConfig;
   readonly logs: LogsConfig;
+  /** Brokers of pipelines, each undefined if the file has no such section. */
+  readonly amqp: AmqpInput | undefined;
+  readonly kafka: KafkaInput | undefined;
+  readonly sqs: SqsInput | undefined;
+  readonly nats: NatsInput | undefined;
+  readonly beanstalk: BeanstalkInput | undefined;
   /** Time a stop may take (`endure.grace_period`). */
   readonly graceMs: number;
   readonly jobsd: JobsdConfig;
@@ -181,6 +194,8 @@ export interface LogsConfig {
 
 export interface JobsdConfig {
   readonly strict: boolean;
+  /** Whether the daemon starts while a broker is not reachable. */
+  readonly start: "lazy" | "strict";
   readonly compat: "none" | "rr";
   /** What pipelines have that say nothing else, declared ones included. */
   readonly policy: Policy;

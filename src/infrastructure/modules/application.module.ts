@@ -6,12 +6,15 @@ import { DeleteFailed } from "../../application/delete-failed.ts";
 import { DeclarePipeline } from "../../application/declare-pipeline.ts";
 import { DestroyPipelines } from "../../application/destroy-pipelines.ts";
 import { Dispatcher } from "../../application/dispatcher.ts";
+import { DrainPipeline } from "../../application/drain-pipeline.ts";
 import { DrainJobs } from "../../application/drain-jobs.ts";
-import { DriverCatalog } from "../../application/driver-catalog.ts";
+import { DriverCatalog, type DriverLoader } from "../../application/driver-catalog.ts";
 import { ExecuteJob } from "../../application/execute-job.ts";
 import { ExecutionLog } from "../../application/execution-log.ts";
 import { GetFailed } from "../../application/get-failed.ts";
 import { InspectWorkers } from "../../application/inspect-workers.ts";
+import { Health } from "../../application/health.ts";
+import { InspectPipelines } from "../../application/inspect-pipelines.ts";
 import { ListFailed } from "../../application/list-failed.ts";
 import { ListPipelines } from "../../application/list-pipelines.ts";
 import { PausePipelines } from "../../application/pause-pipelines.ts";
@@ -24,6 +27,7 @@ import { RetryFailed } from "../../application/retry-failed.ts";
 import { ScaleWorkers } from "../../application/scale-workers.ts";
 import { Settler } from "../../application/settler.ts";
 import { StatPipelines } from "../../application/stat-pipelines.ts";
+import { AttemptTable } from "../../domain/attempt-table.ts";
 import { Drain } from "../../domain/drain.ts";
 import { FailedKeys } from "../../domain/failed-keys.ts";
 import { PipelineRegistry } from "../../domain/pipeline-registry.ts";
@@ -34,6 +38,7 @@ import { JOBS_LOGGER, TOKENS } from "../tokens.ts";
 
 const ALL_POOLS = { isMultiple: true, serviceIdentifier: TOKENS.WorkerPool } as const;
 const ALL_DRIVER_FACTORIES = { isMultiple: true, serviceIdentifier: TOKENS.DriverFactory } as const;
+const ALL_DRIVER_LOADERS = { isMultiple: true, serviceIdentifier: TOKENS.DriverLoader, optional: true } as const;
 
 /** What RPC calls: one use case a method. */
 const useCases = new ContainerModule(({ bind }) => {
@@ -117,6 +122,28 @@ const workers = new ContainerModule(({ bind }) => {
     .inSingletonScope();
 });
 
+/** What operators ask about pipelines and the daemon. */
+const operations = new ContainerModule(({ bind }) => {
+  bind(InspectPipelines)
+    .toResolvedValue(
+      (stat, registry, scheduler) => new InspectPipelines(stat, registry, scheduler),
+      [StatPipelines, PipelineRegistry, Scheduler],
+    )
+    .inSingletonScope();
+  bind(DrainPipeline)
+    .toResolvedValue(
+      (built, registry, actors, clock, { jobs }) => new DrainPipeline(built, registry, actors, clock, jobs.timeoutMs),
+      [Pipelines, PipelineRegistry, SerialByName, TOKENS.Clock, TOKENS.Config],
+    )
+    .inSingletonScope();
+  bind(Health)
+    .toResolvedValue(
+      (pools: WorkerPool[], drain, { jobsd }) => new Health(pools, drain, jobsd.status.ready),
+      [ALL_POOLS, Drain, TOKENS.Config],
+    )
+    .inSingletonScope();
+});
+
 /** What takes a job from its queue to its settlement. */
 const execution = new ContainerModule(({ bind }) => {
   bind(FailedKeys)
@@ -140,14 +167,18 @@ const execution = new ContainerModule(({ bind }) => {
       [TOKENS.Clock, JOBS_LOGGER, TOKENS.Config],
     )
     .inSingletonScope();
+  bind(AttemptTable)
+    .toResolvedValue(() => new AttemptTable())
+    .inSingletonScope();
   bind(ExecuteJob)
     .toResolvedValue(
-      (scheduler, settler, deadLetters, drain, metrics, tracer, clock, random, log) =>
-        new ExecuteJob({ scheduler, settler, deadLetters, drain, metrics, tracer, clock, random, log }),
+      (scheduler, settler, deadLetters, attempts, drain, metrics, tracer, clock, random, log) =>
+        new ExecuteJob({ scheduler, settler, deadLetters, attempts, drain, metrics, tracer, clock, random, log }),
       [
         Scheduler,
         Settler,
         DeadLetters,
+        AttemptTable,
         Drain,
         TOKENS.Metrics,
         TOKENS.Tracer,
@@ -171,7 +202,10 @@ const pipelines = new ContainerModule(({ bind }) => {
     .toResolvedValue(() => new SerialByName())
     .inSingletonScope();
   bind(DriverCatalog)
-    .toResolvedValue((factories: DriverFactory[]) => new DriverCatalog(factories), [ALL_DRIVER_FACTORIES])
+    .toResolvedValue(
+      (factories: DriverFactory[], loaders: DriverLoader[]) => new DriverCatalog(factories, loaders),
+      [ALL_DRIVER_FACTORIES, ALL_DRIVER_LOADERS],
+    )
     .inSingletonScope();
   bind(Pipelines)
     .toResolvedValue(
@@ -182,7 +216,8 @@ const pipelines = new ContainerModule(({ bind }) => {
     .inSingletonScope();
   bind(BootPipelines)
     .toResolvedValue(
-      (built, registry, actors, log, { jobs }) => new BootPipelines(built, registry, actors, log, jobs.parallelism),
+      (built, registry, actors, log, { jobs, jobsd }) =>
+        new BootPipelines(built, registry, actors, log, jobs.parallelism, jobsd.start),
       [Pipelines, PipelineRegistry, SerialByName, JOBS_LOGGER, TOKENS.Config],
     )
     .inSingletonScope();
@@ -194,4 +229,4 @@ const pipelines = new ContainerModule(({ bind }) => {
     .inSingletonScope();
 });
 
-export const applicationModules = [useCases, failedJobs, workers, execution, pipelines] as const;
+export const applicationModules = [useCases, operations, failedJobs, workers, execution, pipelines] as const;

@@ -4,8 +4,8 @@ import type { PoolOptions } from "../../adapters/php-pool/pool-options.ts";
 import { ProcProbe } from "../../adapters/php-pool/process/process-probe.ts";
 import { ProcessLauncher } from "../../adapters/php-pool/process-launcher.ts";
 import { workerEnvironment } from "../../adapters/php-pool/worker-environment.ts";
-import { RpcServer } from "../../adapters/rpc/rpc-server.ts";
 import type { Config, PoolConfig } from "../config/config.ts";
+import { RpcDsn } from "../rpc-dsn.ts";
 import { TOKENS } from "../tokens.ts";
 import { RR_VERSION } from "../version.ts";
 
@@ -16,19 +16,19 @@ export function phpPoolModule(pools: readonly PoolConfig[]): ContainerModule {
     for (const pool of pools) {
       bind(TOKENS.WorkerPool)
         .toResolvedValue(
-          (config, server, clock, logger, random) => {
+          (config, dsn, clock, logger, random) => {
             const launcher = new ProcessLauncher(clock, logger.channel("server"));
-            const options = poolOptions(pool, config, server);
+            const options = poolOptions(pool, config, dsn);
             return new PhpWorkerPool(pool.name, options, { launcher, probe, clock, logger, random });
           },
-          [TOKENS.Config, RpcServer, TOKENS.Clock, TOKENS.Logger, TOKENS.Random],
+          [TOKENS.Config, RpcDsn, TOKENS.Clock, TOKENS.Logger, TOKENS.Random],
         )
         .inSingletonScope();
     }
   });
 }
 
-function poolOptions(pool: PoolConfig, { rpc, server, jobsd }: Config, rpcServer: RpcServer): PoolOptions {
+function poolOptions(pool: PoolConfig, { rpc, server, jobsd }: Config, dsn: RpcDsn): PoolOptions {
   const { watchTickMs, ttlMs, idleTtlMs, execTtlMs, maxWorkerMemoryBytes: memoryBytes } = pool.supervisor;
   return {
     command: pool.command,
@@ -48,7 +48,7 @@ function poolOptions(pool: PoolConfig, { rpc, server, jobsd }: Config, rpcServer
       return workerEnvironment({
         daemon: process.env,
         relay: "pipes",
-        rpcAddress: rpc.enabled ? rpcServer.phpDsn : undefined,
+        rpcAddress: dsn.current,
         server: server.env,
         version: RR_VERSION,
       });

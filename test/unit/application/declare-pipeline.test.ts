@@ -186,19 +186,32 @@ describe("DeclarePipeline", () => {
 });
 
 describe("DriverCatalog", () => {
-  test("knows its kinds in order, and of two factories of one kind the last", () => {
+  test("knows its kinds in order, and of two factories of one kind the last", async () => {
     const last = new FakeDriverFactory("a");
 
     const catalog = new DriverCatalog([new FakeDriverFactory("b"), new FakeDriverFactory("a"), last]);
 
     expect(catalog.kinds).toEqual(["a", "b"]);
-    expect(catalog.factoryFor("a", "mails")).toBe(last);
+    await expect(catalog.factoryFor("a", "mails")).resolves.toBe(last);
   });
 
-  test("says which kinds there are when it is asked for another", () => {
+  test("loads a driver when a pipeline needs it, once, and again only if that failed", async () => {
+    const factory = new FakeDriverFactory("a");
+    const answers = [Promise.reject(new Error("not installed")), Promise.resolve(factory)];
+    const catalog = new DriverCatalog([], [{ kind: "a", load: () => answers.shift() ?? Promise.reject(new Error()) }]);
+
+    const first = catalog.factoryFor("a", "mails");
+    await expect(first).rejects.toThrow("not installed");
+    const [second, third] = await Promise.all([catalog.factoryFor("a", "x"), catalog.factoryFor("a", "y")]);
+
+    expect(second).toBe(factory);
+    expect(third).toBe(factory);
+  });
+
+  test("says which kinds there are when it is asked for another", async () => {
     const catalog = new DriverCatalog([new FakeDriverFactory("a")]);
 
-    expect(() => catalog.factoryFor("sqs", "mails")).toThrow(
+    await expect(catalog.factoryFor("sqs", "mails")).rejects.toThrow(
       "no constructor registered for driver: sqs, pipeline: mails (known drivers: a)",
     );
   });

@@ -253,3 +253,49 @@ describe("A job that was delivered too often", () => {
     expect(world.flow().settling).toBe(0);
   });
 });
+
+describe("A job whose broker can not carry the count of failures", () => {
+  const NO_COUNT = { driver: { capabilities: { retryKeepsHeaders: false } } };
+
+  test("is counted by the broker's name of its message, and its worker sees the count", async () => {
+    const world = await aBrokerWorld({}, NO_COUNT);
+    const seen: (string | undefined)[] = [];
+
+    for (let run = 0; run < 5; run++) {
+      world.driver().deliver(aJob({ id: "a" }), { identity: "tag-7" });
+      seen.push(attemptSeen(world));
+      world.pool.answer("a", CRASH);
+      await world.settle();
+    }
+
+    expect(seen).toEqual([undefined, "1", "2", "3", "4"]);
+    expect(world.store.entries[0]).toMatchObject({ reason: "attempts", attempts: 5 });
+    expect({ ...world.store.entries[0]?.job.headers }).toEqual({});
+  });
+
+  test("starts anew after a verdict, and when it is not started nothing is counted", async () => {
+    const world = await aBrokerWorld({}, NO_COUNT);
+    const seen: (string | undefined)[] = [];
+    const answers = [CRASH, SHUTDOWN, ACKED, ACKED];
+
+    for (const answer of answers) {
+      world.driver().deliver(aJob({ id: "a" }), { identity: "tag-7" });
+      seen.push(attemptSeen(world));
+      world.pool.answer("a", answer);
+      await world.settle();
+    }
+
+    expect(seen).toEqual([undefined, "1", "1", undefined]);
+  });
+
+  test("is not mixed up with another message", async () => {
+    const world = await aBrokerWorld({}, NO_COUNT);
+    world.driver().deliver(aJob({ id: "a" }), { identity: "tag-7" });
+    world.pool.answer("a", CRASH);
+    await world.settle();
+
+    world.driver().deliver(aJob({ id: "a" }), { identity: "tag-8" });
+
+    expect(attemptSeen(world)).toBeUndefined();
+  });
+});

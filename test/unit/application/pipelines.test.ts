@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { DriverUnavailableError } from "../../../src/domain/errors.ts";
+import { DriverUnavailableError, InvalidPipelineError } from "../../../src/domain/errors.ts";
 import { ACKED } from "../../../src/domain/job-result.ts";
 import { aJob } from "../../../src/testing/a-job.ts";
 import { FakeDriverFactory } from "../../../src/testing/fake-driver-factory.ts";
@@ -100,14 +100,60 @@ describe("BootPipelines", () => {
     expect(world.driver().calls).toEqual(["resume"]);
   });
 
-  test("fails if a driver can not consume", async () => {
-    const world = new World();
+  test.each([
+    { start: "strict", error: DOWN },
+    { start: "lazy", error: new InvalidPipelineError("option exchange_type: the broker has another") },
+  ] as const)("fails if a driver can not consume: $start, $error.message", async ({ start, error }) => {
+    const world = new World({ start });
+    await world.boot.build([definitionOf({ driver: "fake" })]);
+    world.driver().faults.failNext("resume", error);
+
+    await expect(world.boot.consume(["mails"])).rejects.toBe(error);
+
+    expect(world.registry.get("mails").state).toBe("paused");
+  });
+
+  test("lets a lazy start go on while a broker is down: the pipeline consumes as soon as its driver can", async () => {
+    const world = new World({ start: "lazy" });
+    world.dispatcher.start();
     await world.boot.build([definitionOf({ driver: "fake" })]);
     world.driver().faults.failNext("resume", DOWN);
 
-    await expect(world.boot.consume(["mails"])).rejects.toBe(DOWN);
+    await world.boot.consume(["mails"]);
+    world.driver().deliver(aJob({ id: "a" }));
 
-    expect(world.registry.get("mails").state).toBe("paused");
+    expect(world.registry.get("mails").state).toBe("consuming");
+    expect(world.pool.started).toEqual(["a"]);
+    const message = "broker is not reachable yet, the pipeline consumes as soon as it is";
+    expect(world.logged("warn", message)).toEqual([expect.objectContaining({ pipeline: "mails", driver: "fake" })]);
+  });
+
+  test("waits a moment only for a broker that does not answer, when it starts lazily", async () => {
+    const world = new World({ start: "lazy" });
+    await world.boot.build([definitionOf({ driver: "fake" })]);
+    world.driver().faults.hold("resume");
+
+    const consuming = world.boot.consume(["mails"]);
+    await world.settle();
+    world.clock.advance(3000);
+    await consuming;
+
+    expect(world.registry.get("mails").state).toBe("consuming");
+  });
+
+  test.each([
+    { start: "strict", failed: ["mails"] },
+    { start: "lazy", failed: [] },
+  ] as const)("asks a broker that is down only when the start is strict: $start", async ({ start, failed }) => {
+    const world = new World({ start });
+    world.fakes.onCreate = (driver) => {
+      driver.faults.failNext("stats", DOWN);
+    };
+
+    const failures = await world.boot.build([definitionOf({ driver: "fake" })]);
+
+    expect(failures.map(({ pipeline }) => pipeline)).toEqual(failed);
+    expect(world.list.execute()).toEqual(["mails"]);
   });
 });
 

@@ -14,6 +14,7 @@ interface Situation {
   readonly failures?: number;
   readonly autoAck?: boolean;
   readonly random?: number;
+  readonly nack?: "resend" | "native";
 }
 
 function headersOf(record: Readonly<Record<string, readonly string[]>>): JobHeaders {
@@ -23,7 +24,8 @@ function headersOf(record: Readonly<Record<string, readonly string[]>>): JobHead
 function decideIn(situation: Situation, result: JobResult): Decision {
   const job = aJob({ headers: headersOf(situation.headers ?? {}), autoAck: situation.autoAck ?? false });
   const policy = { ...DEFAULT_POLICY, ...situation.policy };
-  return decide(result, { job, policy, failures: situation.failures ?? 0, random: situation.random ?? 0.5 });
+  const { failures = 0, random = 0.5, nack } = situation;
+  return decide(result, { job, policy, failures, random, nack });
 }
 
 /** Headers as a plain map; `undefined` where the decision has none. */
@@ -84,7 +86,7 @@ describe("the table of outcomes", () => {
       event: `failure: ${reason}`,
       result: { t: "failed", reason, message: "x" } as const,
       ours: retried,
-      rr: { t: "nack" } as const,
+      rr: { t: "nack", failed: true } as const,
     })),
     {
       event: "worker gone before the frame was read",
@@ -106,7 +108,7 @@ describe("the table of outcomes", () => {
     { policy: { onMalformed: "retry" }, result: results.malformed, decision: retried },
     { policy: { onMalformed: "rr" }, result: results.malformed, decision: { t: "ack", failed: true } },
     { policy: { onNack: "rr" }, result: results.nack, decision: { t: "nack" } },
-    { policy: { onWorkerFailure: "rr" }, result: results.crash, decision: { t: "nack" } },
+    { policy: { onWorkerFailure: "rr" }, result: results.crash, decision: { t: "nack", failed: true } },
   ])("follows the policy $policy", ({ policy, result, decision }) => {
     expect(decideIn({ policy }, result)).toEqual(decision);
   });
@@ -288,6 +290,37 @@ describe("a requeue by the application", () => {
       expect(decision).toEqual(dead("requeues", "requeued 2 times, which policy.max_requeues allows", 1));
     },
   );
+});
+
+describe("a nack where the broker sends such jobs again", () => {
+  test("is counted, and keeps nothing of the failures before it", () => {
+    const first = decideIn({ nack: "resend", headers: { a: ["1"], "x-job-attempt": ["3"] } }, results.nack);
+    const second = decideIn({ nack: "resend", headers: { "x-job-nacks": ["1"] } }, results.nack);
+
+    expect(first).toMatchObject({ t: "requeue", delayMs: 0 });
+    expect(headersIn(first)).toEqual({ a: ["1"], "x-job-nacks": ["1"] });
+    expect(headersIn(second)).toEqual({ "x-job-nacks": ["2"] });
+  });
+
+  test.each([
+    { limit: "the pipeline's", headers: { "x-job-nacks": ["4"] }, policy: {} },
+    { limit: "the job's own", headers: { "x-job-nacks": ["1"], "x-job-max-attempts": ["2"] }, policy: {} },
+  ])("is a dead letter at $limit limit", ({ headers, policy }) => {
+    expect(decideIn({ nack: "resend", headers, policy }, results.nack)).toEqual(dead("nack", "x"));
+  });
+
+  test("goes on for ever without a limit", () => {
+    const headers = { "x-job-nacks": ["999"] };
+
+    const decision = decideIn({ nack: "resend", headers, policy: { maxAttempts: 0 } }, results.nack);
+
+    expect(headersIn(decision)).toEqual({ "x-job-nacks": ["1000"] });
+  });
+
+  test("is left to a broker with a way of its own, and to RoadRunner's where that is asked for", () => {
+    expect(decideIn({ nack: "native" }, results.nack)).toEqual({ t: "nack" });
+    expect(decideIn({ nack: "resend", policy: { onNack: "rr" } }, results.nack)).toEqual({ t: "nack" });
+  });
 });
 
 describe("a job that is given up", () => {

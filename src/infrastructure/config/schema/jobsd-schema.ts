@@ -19,7 +19,7 @@ export const jobsdSchema = z.object({
     max_age: durationOrSeconds(30 * DAY_MS),
   }),
   memory: z.object({ max_bytes: bytes(0) }),
-  start: later(oneOf("lazy", ["lazy", "strict"]), "no driver of this release has a broker that could be down", "lazy"),
+  start: oneOf("lazy", ["lazy", "strict"]),
   status: z.object({
     ready: later(oneOf("serving", ["serving", "workers"]), "readiness can not be asked for yet", "serving"),
   }),

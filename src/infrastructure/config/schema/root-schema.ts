@@ -1,11 +1,16 @@
 import * as z from "zod";
+import { amqpSchema } from "./amqp-schema.ts";
+import { beanstalkSchema } from "./beanstalk-schema.ts";
 import { jobsSchema } from "./jobs-schema.ts";
 import { jobsdSchema } from "./jobsd-schema.ts";
+import { kafkaSchema } from "./kafka-schema.ts";
 import { anything, duration, int } from "./leaves.ts";
 import { logsSchema } from "./logs-schema.ts";
+import { natsSchema } from "./nats-schema.ts";
 import { later, laterSection, noEffect, notServed } from "./notes.ts";
 import { rpcSchema } from "./rpc-schema.ts";
 import { serverSchema } from "./server-schema.ts";
+import { sqsSchema } from "./sqs-schema.ts";
 
 /** Sections of RoadRunner that do work this daemon has no part in. */
 export const OTHER_WORK = ["http", "grpc", "temporal", "centrifuge", "tcp"] as const;
@@ -17,8 +22,6 @@ const endureSchema = z.object({
   retry_on_fail: noEffect("it is obsolete"),
   watchdog_sec: later(int(0, 0), "the watchdog of systemd is not served", 0),
 });
-
-const noDriver = (kind: string) => laterSection(`there is no driver "${kind}" in this release`);
 
 /** A whole configuration file. */
 export const rootSchema = z.object({
@@ -32,11 +35,11 @@ export const rootSchema = z.object({
   logs: logsSchema,
   endure: endureSchema,
   jobsd: jobsdSchema,
-  amqp: noDriver("amqp"),
-  kafka: noDriver("kafka"),
-  sqs: noDriver("sqs"),
-  nats: noDriver("nats"),
-  beanstalk: noDriver("beanstalk"),
+  amqp: amqpSchema,
+  kafka: kafkaSchema,
+  sqs: sqsSchema,
+  nats: natsSchema,
+  beanstalk: beanstalkSchema,
   metrics: laterSection("there is no metrics endpoint"),
   status: laterSection("there is no health endpoint"),
   otel: laterSection("nothing is traced"),

@@ -27,7 +27,6 @@ describe("a configuration with doubtful parts", () => {
       "metrics: {address: ':2112'}",
       "metrics: warning: is accepted and has no effect yet: there is no metrics endpoint",
     ],
-    ["amqp: {addr: x}", 'amqp: warning: is accepted and has no effect yet: there is no driver "amqp" in this release'],
     [
       "jobs: {pool: {dynamic_allocator: {max_workers: 3000}}}",
       "max_workers: warning: is more than 2044, which is used",
@@ -36,7 +35,6 @@ describe("a configuration with doubtful parts", () => {
     ["jobs: {pools: {a: {}, b: {}}, pipelines: {p: {driver: memory}}}", 'no pool is named: its jobs run in pool "a"'],
     ["jobs: {pool: {debug: true}}", "jobs.pool.debug: warning: is accepted and has no effect yet"],
     ["jobs: {pool: {max_queue_size: 1}}", "jobs.pool.max_queue_size: warning: is accepted and has no effect yet"],
-    ["jobsd: {start: strict}", "jobsd.start: warning: is accepted and has no effect yet"],
     ["jobsd: {otel: {sampler: always_off}}", "jobsd.otel.sampler: warning: is accepted and has no effect yet"],
     ["jobsd: {metrics: {job_label: true}}", "jobsd.metrics.job_label: warning: is accepted and has no effect yet"],
     ["jobsd: {shutdown: {linger: 5}}", "jobsd.shutdown.linger: warning: is accepted and has no effect yet"],

@@ -12,6 +12,7 @@ describe("a configuration that can be used", () => {
 
     expect(told).toEqual([]);
     expect(config).toEqual({
+      source: { version: "3" },
       rpc: {
         enabled: false,
         listen: "tcp://127.0.0.1:6001",
@@ -57,6 +58,11 @@ describe("a configuration that can be used", () => {
         pipelines: [],
         consume: [],
       },
+      amqp: undefined,
+      kafka: undefined,
+      sqs: undefined,
+      nats: undefined,
+      beanstalk: undefined,
       logs: {
         root: {
           mode: "development",
@@ -74,6 +80,7 @@ describe("a configuration that can be used", () => {
       graceMs: 30_000,
       jobsd: {
         strict: false,
+        start: "lazy",
         compat: "none",
         policy: DEFAULT_POLICY,
         scheduler: { order: "fair", maxWaitMs: 0 },

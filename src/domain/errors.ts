@@ -134,9 +134,8 @@ export class DriverUnavailableError extends JobsError {
   readonly code = "JOBS_DRIVER_UNAVAILABLE";
   readonly retryable = true;
 
-  /** @param options `reason`: what keeps the broker from being used, where it is not the connection */
-  constructor(driver: string, options: JobsErrorOptions & { readonly reason?: string } = {}) {
-    super(`${driver}: ${options.reason ?? "broker is not reachable"}`, { ...options, details: { driver } });
+  constructor(driver: string, options: JobsErrorOptions = {}) {
+    super(`${driver}: broker is not reachable`, { ...options, details: { driver } });
   }
 }
 

@@ -9,7 +9,16 @@ type Load = (container: Container) => Promise<DriverFactory>;
  * The drivers with a broker, by kind. Each is imported when the first pipeline of its kind is built, so that the
  * client of a broker nobody uses costs nothing.
  */
-const DRIVERS: Readonly<Record<string, Load>> = {};
+const DRIVERS: Readonly<Record<string, Load>> = {
+  kafka: async (container) => {
+    const [{ kafkaModule }, { KafkaDriverFactory }] = await Promise.all([
+      import("./kafka.module.ts"),
+      import("../../adapters/kafka/kafka-driver-factory.ts"),
+    ]);
+    container.load(kafkaModule);
+    return container.get(KafkaDriverFactory);
+  },
+};
 
 /** What the driver catalog loads drivers by. */
 export function driversModule(container: Container): ContainerModule {

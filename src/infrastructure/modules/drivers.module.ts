@@ -10,14 +10,8 @@ type Load = (container: Container) => Promise<DriverFactory>;
  * client of a broker nobody uses costs nothing.
  */
 const DRIVERS: Readonly<Record<string, Load>> = {
-  kafka: async (container) => {
-    const [{ kafkaModule }, { KafkaDriverFactory }] = await Promise.all([
-      import("./kafka.module.ts"),
-      import("../../adapters/kafka/kafka-driver-factory.ts"),
-    ]);
-    container.load(kafkaModule);
-    return container.get(KafkaDriverFactory);
-  },
+  kafka: async (container) => (await import("./kafka.module.ts")).loadKafka(container),
+  nats: async (container) => (await import("./nats.module.ts")).loadNats(container),
 };
 
 /** What the driver catalog loads drivers by. */

@@ -1,9 +1,10 @@
-import { ContainerModule } from "inversify";
+import { type Container, ContainerModule } from "inversify";
 import { KafkaDriverFactory } from "../../adapters/kafka/kafka-driver-factory.ts";
+import type { DriverFactory } from "../../domain/ports/driver-factory.ts";
 import { TOKENS } from "../tokens.ts";
 
 /** Pipelines on Kafka. Brings kafkajs in. */
-export const kafkaModule = new ContainerModule(({ bind }) => {
+const kafkaModule = new ContainerModule(({ bind }) => {
   bind(KafkaDriverFactory)
     .toResolvedValue(
       ({ kafka, jobsd }, clock, random, logger, metrics, ids) =>
@@ -12,3 +13,9 @@ export const kafkaModule = new ContainerModule(({ bind }) => {
     )
     .inSingletonScope();
 });
+
+/** Brings the module in and gives its factory. */
+export function loadKafka(container: Container): DriverFactory {
+  container.load(kafkaModule);
+  return container.get(KafkaDriverFactory);
+}

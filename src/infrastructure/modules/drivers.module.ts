@@ -11,6 +11,7 @@ type Load = (container: Container) => Promise<DriverFactory>;
  */
 const DRIVERS: Readonly<Record<string, Load>> = {
   sqs: async (container) => (await import("./sqs.module.ts")).loadSqs(container),
+  nats: async (container) => (await import("./nats.module.ts")).loadNats(container),
 };
 
 /** What the driver catalog loads drivers by. */

@@ -91,6 +91,7 @@ export class DeadLetters {
   #count({ flow, job, letter }: Burial, target: DeadLetterTarget): void {
     const { name } = flow.definition;
     const { reason, attempts, error } = letter;
+    flow.dead += 1;
     this.#metrics.deadLettered(name, reason);
     this.#log.error({ ID: job.id, pipeline: name, reason, attempts, error, target: target.t }, "job was given up");
   }

@@ -123,7 +123,10 @@ export class ExecuteJob {
     const { name, policy } = ticket.flow.definition;
     const { nack } = ticket.flow.driver.capabilities;
     if (result.t !== "ack") log.answered(result, execution.facts);
-    if (result.t === "failed") metrics.attemptFailed(name, result.reason);
+    if (result.t === "failed") {
+      ticket.flow.attempts += 1;
+      metrics.attemptFailed(name, result.reason);
+    }
     if (result.t !== "not_started") this.#parts.scheduler.finished(ticket);
     const failures = this.#failuresOf(ticket, delivery);
     const decision = decide(result, { job, policy, failures, random: result.t === "ack" ? 0 : random.next(), nack });

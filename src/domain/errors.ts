@@ -9,6 +9,7 @@ export const ERROR_CODES = [
   "JOBS_DRIVER_UNKNOWN",
   "JOBS_DRIVER_UNAVAILABLE",
   "JOBS_DRIVER_STALE_DELIVERY",
+  "JOBS_PUSH_UNCONFIRMED",
   "JOBS_DEADLINE_EXCEEDED",
   "JOBS_SHUTTING_DOWN",
   "JOBS_WORKER_START",
@@ -133,8 +134,9 @@ export class DriverUnavailableError extends JobsError {
   readonly code = "JOBS_DRIVER_UNAVAILABLE";
   readonly retryable = true;
 
-  constructor(driver: string, options: JobsErrorOptions = {}) {
-    super(`${driver}: broker is not reachable`, { ...options, details: { driver } });
+  /** @param options `reason`: what keeps the broker from being used, where it is not the connection */
+  constructor(driver: string, options: JobsErrorOptions & { readonly reason?: string } = {}) {
+    super(`${driver}: ${options.reason ?? "broker is not reachable"}`, { ...options, details: { driver } });
   }
 }
 
@@ -145,6 +147,20 @@ export class StaleDeliveryError extends JobsError {
 
   constructor(driver: string, jobId: string) {
     super(`${driver}: delivery of job ${jobId} belongs to a lost connection`, { details: { driver, jobId } });
+  }
+}
+
+/** The connection was lost between the job and the broker's word that it has it. */
+export class UnconfirmedPushError extends JobsError {
+  readonly code = "JOBS_PUSH_UNCONFIRMED";
+  readonly retryable = true;
+
+  /** @param reason what happened, e.g. the broker's text */
+  constructor(driver: string, reason: string, options: JobsErrorOptions = {}) {
+    super(`${driver}: push is unconfirmed, the job may or may not have been stored: ${reason}`, {
+      ...options,
+      details: { driver },
+    });
   }
 }
 

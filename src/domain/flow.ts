@@ -45,6 +45,10 @@ export class Flow implements DeliverySink {
   running = 0;
   /** Answered, settlement under way. */
   settling = 0;
+  /** Executions that ended without a verdict of the worker, since the pipeline began. */
+  attempts = 0;
+  /** Jobs that were given up, since the pipeline began. */
+  dead = 0;
   /** The driver asked for credit and got none: it has to be told when there is some. */
   starved = false;
   /** The prefetch limit is reached; remembered so that it is reported once. */

@@ -6,7 +6,7 @@ import { domainModule } from "./modules/domain.module.ts";
 import { driversModule } from "./modules/drivers.module.ts";
 import { memoryModule } from "./modules/memory.module.ts";
 import { phpPoolModule } from "./modules/php-pool.module.ts";
-import { rpcModule } from "./modules/rpc.module.ts";
+import { rpcModules } from "./modules/rpc.module.ts";
 import { servicesModule } from "./modules/services.module.ts";
 import { systemModule } from "./modules/system.module.ts";
 import { TOKENS } from "./tokens.ts";
@@ -26,7 +26,7 @@ export function createContainer(config: Config, logger: Logger): Container {
     memoryModule,
     driversModule(container),
     phpPoolModule(config.jobs.pools),
-    rpcModule,
+    ...rpcModules,
     servicesModule,
   );
   return container;

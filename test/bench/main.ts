@@ -1,4 +1,6 @@
 import { spawnSync } from "node:child_process";
+import { measureBroker } from "./broker-bench.ts";
+import { BROKER_BENCHES } from "./brokers.ts";
 import { drain } from "./drain-bench.ts";
 import { type Figure, table } from "./figures.ts";
 import { pipelinedPush, pushBatch, singlePush } from "./push-bench.ts";
@@ -14,6 +16,8 @@ import { queueCost } from "./queue-bench.ts";
 interface Bench {
   readonly name: string;
   readonly needsPhp: boolean;
+  /** Kind of the broker it needs. */
+  readonly broker?: string;
   run(short: boolean): Promise<readonly Figure[]> | readonly Figure[];
 }
 
@@ -27,7 +31,17 @@ const BENCHES: readonly Bench[] = [
     run: (short) => (short ? queueCost(1, [10_000], 10_000) : queueCost(5, [1_000_000, 10_000_000], 2_000_000)),
   },
   { name: "batch", needsPhp: false, run: (short) => (short ? pushBatch(1, 10) : pushBatch(7, 100)) },
+  ...BROKER_BENCHES.map((bench): Bench => {
+    const { kind } = bench;
+    const run = (short: boolean): Promise<readonly Figure[]> => measureBroker(bench, addressOf(kind), short);
+    return { name: kind, needsPhp: true, broker: kind, run };
+  }),
 ];
+
+/** Set by scripts/bench.mjs, or by whoever has a broker; empty if there is none. */
+function addressOf(kind: string): string {
+  return process.env[`JOBSD_TEST_${kind.toUpperCase()}`] ?? "";
+}
 
 const args = process.argv.slice(2);
 const short = args.includes("--short");
@@ -44,6 +58,10 @@ for (const bench of BENCHES) {
   if (names.length > 0 && !names.includes(bench.name)) continue;
   if (bench.needsPhp && !php) {
     console.log(`${bench.name}: left out, there is no php`);
+    continue;
+  }
+  if (bench.broker !== undefined && addressOf(bench.broker) === "") {
+    console.log(`${bench.name}: left out, there is no broker for it`);
     continue;
   }
   console.log(`${bench.name} …`);

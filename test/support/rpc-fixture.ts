@@ -17,9 +17,14 @@ export class RpcFixture {
   readonly server: RpcServer;
   readonly #peers: RpcPeer[] = [];
 
-  constructor(options: Partial<RpcServerOptions> = {}, pipelines?: readonly string[], more: readonly RpcMethod[] = []) {
+  constructor(
+    options: Partial<RpcServerOptions> = {},
+    pipelines?: readonly string[],
+    more: readonly RpcMethod[] = [],
+    config = "{}",
+  ) {
     this.useCases = new FakeJobsUseCases(pipelines);
-    const methods = [...jobsMethods(this.useCases), ...rpcMethods("2025.1.9"), ...more];
+    const methods = [...jobsMethods(this.useCases), ...rpcMethods("2025.1.9", () => config), ...more];
     const router = new RpcRouter(methods, this.logger);
     const settings = { ...RPC_DEFAULTS, listen: "tcp://127.0.0.1:0", ...options };
     this.server = new RpcServer(settings, router, this.clock, this.logger);

@@ -2,14 +2,14 @@ import { type Logger } from "../../domain/ports/logger.ts";
 import { FLAGS } from "../goridge/frame.ts";
 import { type BodyCodec, codecsOf } from "./rpc-codecs.ts";
 import { RpcError } from "./rpc-error.ts";
-import type { Shape } from "./shape.ts";
+import type { ReplyShape, RequestShape } from "./shape.ts";
 
 /** One method of the RPC, as the code behind it sees it. */
 export interface MethodDefinition<Request, Reply> {
   /** `service.Method`, case-sensitive. */
   readonly name: string;
-  readonly request: Shape<Request>;
-  readonly reply: Shape<Reply>;
+  readonly request: RequestShape<Request>;
+  readonly reply: ReplyShape<Reply>;
 
   /**
    * Called in the order in which the requests of a connection arrived. May be done at once, without a promise.
@@ -31,7 +31,9 @@ export function rpcMethod<Request, Reply>(definition: MethodDefinition<Request, 
   return {
     name,
     invoke(body, read, write) {
-      const result = definition.call(read.decode(request, body, name));
+      const argument = read.decode(request, body, name);
+      write.check(reply, name);
+      const result = definition.call(argument);
       if (isPromise(result)) return result.then((value) => write.encode(reply, value));
       return write.encode(reply, result);
     },

@@ -23,6 +23,8 @@ export interface LinkOptions<S extends Session> {
   readonly openTimeoutMs: number;
   /** Time without a session after which the link is `degraded`, milliseconds. It keeps trying all the same. */
   readonly redialTimeoutMs: number;
+  /** Upper bound of the wait between two tries, milliseconds; default 15 s. */
+  readonly longestWaitMs?: number;
   /** Called each time a session is there again after one was lost. Must not throw. */
   readonly redialed: () => void;
 }
@@ -124,7 +126,8 @@ export class ReconnectingLink<S extends Session> {
         if (clock.elapsedMs() - openedAtMs >= STABLE_MS) attempt = 0;
       }
       if (this.#isClosed()) return;
-      const limitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(10, Math.max(0, attempt - 1)));
+      const longestMs = this.#options.longestWaitMs ?? LONGEST_WAIT_MS;
+      const limitMs = Math.min(longestMs, FIRST_WAIT_MS * 2 ** Math.min(10, Math.max(0, attempt - 1)));
       await this.#pause(Math.ceil(limitMs * random.next()));
     }
   }

@@ -40,7 +40,7 @@ export class ConfigBuilder {
     this.#facts = facts;
   }
 
-  build(): Config {
+  build(): Omit<Config, "source"> {
     const { endure, jobsd } = this.#input;
     this.#checkOtherWork();
     const base = jobsd.compat === "rr" ? RR_POLICY : DEFAULT_POLICY;

@@ -9,6 +9,8 @@ import type { SqsInput } from "./schema/sqs-schema.ts";
 
 /** What the daemon runs with: checked, with every default filled in. Durations are milliseconds, sizes bytes. */
 export interface Config {
+  /** The files as they were read, with variables, included files and `-o`; keys in lower case. Secrets included. */
+  readonly source: Readonly<Record<string, unknown>>;
   readonly rpc: RpcConfig;
   readonly server: ServerConfig;
   readonly jobs: JobsConfig;

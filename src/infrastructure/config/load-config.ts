@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { InvalidConfigError } from "../../domain/errors.ts";
 import { ConfigBuilder } from "./build-config.ts";
 import { ConfigReader } from "./config-reader.ts";
-import type { MapNode } from "./config-tree.ts";
+import { type MapNode, toPlain } from "./config-tree.ts";
 import type { Config } from "./config.ts";
 import { defaultMemoryMaxBytes, readMemoryFacts } from "./memory-limit.ts";
 import { normalize, type PlaceIndex } from "./normalize.ts";
@@ -59,7 +59,12 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   throwErrors(problems);
   if (config === undefined) throw new InvalidConfigError([`${source.path}: can not be used`]);
   if (config.jobsd.strict) throwErrors(problems, true);
-  return { config, variables, warnings: problems.of("warning"), infos: problems.of("info") };
+  return {
+    config: { ...config, source: lowerCased(toPlain(tree)) },
+    variables,
+    warnings: problems.of("warning"),
+    infos: problems.of("info"),
+  };
 }
 
 function readTree(
@@ -83,7 +88,7 @@ function buildConfig(
   places: PlaceIndex,
   problems: ProblemList,
   source: ConfigSource,
-): Config | undefined {
+): Omit<Config, "source"> | undefined {
   const parsed = rootSchema.safeParse(data);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
@@ -135,6 +140,16 @@ function warnAboutVariables(
     if (section === undefined || !sections.includes(section)) continue;
     problems.info(place, "", `variable ${name} has no effect: use -o, or a reference to it in the file`);
   }
+}
+
+/** RoadRunner's keys are lower case, wherever they stand. */
+function lowerCased(value: unknown): Config["source"] {
+  const fold = (part: unknown): unknown => {
+    if (Array.isArray(part)) return part.map(fold);
+    if (typeof part !== "object" || part === null) return part;
+    return Object.fromEntries(Object.entries(part).map(([key, child]) => [key.toLowerCase(), fold(child)]));
+  };
+  return fold(value) as Config["source"];
 }
 
 function throwErrors(problems: ProblemList, warningsToo = false): void {

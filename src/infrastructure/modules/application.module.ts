@@ -6,12 +6,15 @@ import { DeleteFailed } from "../../application/delete-failed.ts";
 import { DeclarePipeline } from "../../application/declare-pipeline.ts";
 import { DestroyPipelines } from "../../application/destroy-pipelines.ts";
 import { Dispatcher } from "../../application/dispatcher.ts";
+import { DrainPipeline } from "../../application/drain-pipeline.ts";
 import { DrainJobs } from "../../application/drain-jobs.ts";
 import { DriverCatalog, type DriverLoader } from "../../application/driver-catalog.ts";
 import { ExecuteJob } from "../../application/execute-job.ts";
 import { ExecutionLog } from "../../application/execution-log.ts";
 import { GetFailed } from "../../application/get-failed.ts";
 import { InspectWorkers } from "../../application/inspect-workers.ts";
+import { Health } from "../../application/health.ts";
+import { InspectPipelines } from "../../application/inspect-pipelines.ts";
 import { ListFailed } from "../../application/list-failed.ts";
 import { ListPipelines } from "../../application/list-pipelines.ts";
 import { PausePipelines } from "../../application/pause-pipelines.ts";
@@ -119,6 +122,28 @@ const workers = new ContainerModule(({ bind }) => {
     .inSingletonScope();
 });
 
+/** What operators ask about pipelines and the daemon. */
+const operations = new ContainerModule(({ bind }) => {
+  bind(InspectPipelines)
+    .toResolvedValue(
+      (stat, registry, scheduler) => new InspectPipelines(stat, registry, scheduler),
+      [StatPipelines, PipelineRegistry, Scheduler],
+    )
+    .inSingletonScope();
+  bind(DrainPipeline)
+    .toResolvedValue(
+      (built, registry, actors, clock, { jobs }) => new DrainPipeline(built, registry, actors, clock, jobs.timeoutMs),
+      [Pipelines, PipelineRegistry, SerialByName, TOKENS.Clock, TOKENS.Config],
+    )
+    .inSingletonScope();
+  bind(Health)
+    .toResolvedValue(
+      (pools: WorkerPool[], drain, { jobsd }) => new Health(pools, drain, jobsd.status.ready),
+      [ALL_POOLS, Drain, TOKENS.Config],
+    )
+    .inSingletonScope();
+});
+
 /** What takes a job from its queue to its settlement. */
 const execution = new ContainerModule(({ bind }) => {
   bind(FailedKeys)
@@ -204,4 +229,4 @@ const pipelines = new ContainerModule(({ bind }) => {
     .inSingletonScope();
 });
 
-export const applicationModules = [useCases, failedJobs, workers, execution, pipelines] as const;
+export const applicationModules = [useCases, operations, failedJobs, workers, execution, pipelines] as const;

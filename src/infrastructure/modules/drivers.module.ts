@@ -9,7 +9,10 @@ type Load = (container: Container) => Promise<DriverFactory>;
  * The drivers with a broker, by kind. Each is imported when the first pipeline of its kind is built, so that the
  * client of a broker nobody uses costs nothing.
  */
-const DRIVERS: Readonly<Record<string, Load>> = {};
+const DRIVERS: Readonly<Record<string, Load>> = {
+  sqs: async (container) => (await import("./sqs.module.ts")).loadSqs(container),
+  nats: async (container) => (await import("./nats.module.ts")).loadNats(container),
+};
 
 /** What the driver catalog loads drivers by. */
 export function driversModule(container: Container): ContainerModule {

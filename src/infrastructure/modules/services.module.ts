@@ -9,6 +9,7 @@ import { driversService } from "../services/drivers-service.ts";
 import { failedStoreService } from "../services/failed-store-service.ts";
 import { rpcService } from "../services/rpc-service.ts";
 import { workersService } from "../services/workers-service.ts";
+import { RpcDsn } from "../rpc-dsn.ts";
 import { TOKENS } from "../tokens.ts";
 
 const ALL_POOLS = { isMultiple: true, serviceIdentifier: TOKENS.WorkerPool } as const;
@@ -20,7 +21,10 @@ export const servicesModule = new ContainerModule(({ bind }) => {
     (config, boot, drain) => driversService(config, boot, drain),
     [TOKENS.Config, BootPipelines, DrainJobs],
   );
-  bind(TOKENS.Service).toResolvedValue((config, server) => rpcService(config, server), [TOKENS.Config, RpcServer]);
+  bind(TOKENS.Service).toResolvedValue(
+    (config, server, dsn) => rpcService(config, server, dsn),
+    [TOKENS.Config, RpcServer, RpcDsn],
+  );
   bind(TOKENS.Service).toResolvedValue((pools: WorkerPool[]) => workersService(pools), [ALL_POOLS]);
   bind(TOKENS.Service).toResolvedValue(
     (config, boot, dispatcher, drain, pools: WorkerPool[]) =>

@@ -17,6 +17,7 @@ import {
   ResetFailedError,
   ShuttingDownError,
   StaleDeliveryError,
+  UnconfirmedPushError,
   UnknownDriverError,
   UnknownPipelineError,
   UnknownPoolError,
@@ -54,6 +55,13 @@ const table = [
     code: "JOBS_DRIVER_UNAVAILABLE",
     retryable: true,
     message: "amqp: broker is not reachable",
+    details: { driver: "amqp" },
+  },
+  {
+    error: new UnconfirmedPushError("amqp", "the connection was lost"),
+    code: "JOBS_PUSH_UNCONFIRMED",
+    retryable: true,
+    message: "amqp: push is unconfirmed, the job may or may not have been stored: the connection was lost",
     details: { driver: "amqp" },
   },
   {

@@ -12,7 +12,7 @@ const PUSH = messageShape(PushRequestSchema);
 
 describe("reading JSON", () => {
   test("a job with everything it can have", () => {
-    const message = PUSH.fromJson({
+    const message = PUSH.fromPlain({
       job: {
         job: "app.Job",
         id: "1",
@@ -46,7 +46,7 @@ describe("reading JSON", () => {
   });
 
   test("keys in any letter case, unknown keys and nulls", () => {
-    const message = PUSH.fromJson({
+    const message = PUSH.fromPlain({
       JOB: { Id: "1", Job: null, nonsense: [1], OPTIONS: { Auto_Ack: true, pipeline: null } },
     });
 
@@ -54,19 +54,19 @@ describe("reading JSON", () => {
   });
 
   test.each([[null], [[]], [{}]])("%j is an empty message", (value) => {
-    expect(messageShape(PipelinesSchema).fromJson(value).pipelines).toEqual([]);
-    expect(PUSH.fromJson({ job: value }).job?.id ?? "").toBe("");
+    expect(messageShape(PipelinesSchema).fromPlain(value).pipelines).toEqual([]);
+    expect(PUSH.fromPlain({ job: value }).job?.id ?? "").toBe("");
   });
 
   test("empty PHP arrays stand for empty maps", () => {
-    const message = PUSH.fromJson({ job: { headers: [], options: [] } });
+    const message = PUSH.fromPlain({ job: { headers: [], options: [] } });
 
     expect(message.job?.headers).toEqual({});
     expect(message.job?.options?.pipeline).toBe("");
   });
 
   test("a key named like a property of objects is just a key", () => {
-    const message = messageShape(DeclareRequestSchema).fromJson(JSON.parse('{"pipeline":{"__proto__":"x"}}'));
+    const message = messageShape(DeclareRequestSchema).fromPlain(JSON.parse('{"pipeline":{"__proto__":"x"}}'));
 
     expect(Object.entries(message.pipeline)).toEqual([["__proto__", "x"]]);
   });
@@ -83,7 +83,7 @@ describe("reading JSON", () => {
     [{ job: { options: { partition: 2 ** 31 } } }, "field job.options.partition: expected an integer of 32 bits"],
     [{ job: { options: { auto_ack: "yes" } } }, "field job.options.auto_ack: expected a boolean, got a string"],
   ])("%j is refused with the field and what was expected", (value, text) => {
-    expect(() => PUSH.fromJson(value)).toThrow(text);
+    expect(() => PUSH.fromPlain(value)).toThrow(text);
   });
 });
 

@@ -12,6 +12,7 @@ describe("a configuration that can be used", () => {
 
     expect(told).toEqual([]);
     expect(config).toEqual({
+      source: { version: "3" },
       rpc: {
         enabled: false,
         listen: "tcp://127.0.0.1:6001",

@@ -1,0 +1,4 @@
+import type { BrokerBench } from "./broker-bench.ts";
+
+/** Brokers with a bench of their own, named by the kind of their driver. */
+export const BROKER_BENCHES: readonly BrokerBench[] = [];

@@ -20,14 +20,13 @@ export class Received {
 
   /** Built on first use, as the daemon does it when the job is about to run. */
   get job(): Job {
-    this.#job ??= this.delivery.job;
-    return this.#job;
+    return this.#read();
   }
 
   /** The delivery is over with its first settlement that succeeds, or is refused as stale. */
   async settle(settlement: Settlement): Promise<void> {
     // Only a job that did not start is settled without having been looked at.
-    if (settlement.t !== "release") this.job;
+    if (settlement.t !== "release") this.#read();
     await this.delivery.settle(settlement);
     this.#settled();
   }
@@ -35,6 +34,11 @@ export class Received {
   /** Nobody will settle it any more: its credit is free again. */
   forget(): void {
     this.#settled();
+  }
+
+  #read(): Job {
+    this.#job ??= this.delivery.job;
+    return this.#job;
   }
 }
 

@@ -59,6 +59,8 @@ export class SettleDesk implements SettlementOwner {
   readonly #nacks = new Map<string, number>();
   /** Copies that failed: the original was given back by that, so there is nothing left to give back. */
   readonly #givenBack = new WeakSet<SqsDelivery>();
+  /** Deliveries whose messages were deleted before their jobs ran. */
+  readonly #acknowledged = new WeakSet<SqsDelivery>();
   #saidDenied = false;
 
   constructor(parts: SettleDeskParts) {
@@ -69,6 +71,10 @@ export class SettleDesk implements SettlementOwner {
     const { leases, events } = this.#parts;
     const { lease, job } = delivery;
     if (this.#givenBack.has(delivery)) return;
+    if (this.#acknowledged.has(delivery)) {
+      await this.#settleAcknowledged(delivery, settlement);
+      return;
+    }
     // An extension that arrives after a change of the visibility would undo it.
     if (lease.extending !== undefined) await lease.extending;
     try {
@@ -82,9 +88,38 @@ export class SettleDesk implements SettlementOwner {
     }
   }
 
+  /**
+   * Deletes the message of a job that is to run at most once. It stays held until the job is settled.
+   *
+   * @throws the job must not run
+   */
+  async acknowledge(delivery: SqsDelivery): Promise<void> {
+    const { deletes, leases, events } = this.#parts;
+    try {
+      await deletes.add(delivery.lease.receiptHandle, this.#deadlineMs());
+    } catch (error) {
+      leases.end(delivery.lease, "left");
+      events.back(delivery);
+      throw this.#translated(error, delivery);
+    }
+    leases.end(delivery.lease, "ended");
+    this.#acknowledged.add(delivery);
+  }
+
   settledTwice(delivery: SqsDelivery, settlement: Settlement): void {
     const { pipeline, log } = this.#parts;
     log.error({ pipeline, settlement: settlement.t, jobId: delivery.job.id }, "delivery was settled twice");
+  }
+
+  /** There is no message any more: a job that did not start goes back as a new one. */
+  async #settleAcknowledged(delivery: SqsDelivery, settlement: Settlement): Promise<void> {
+    const { options, link, sender, ids, timeoutMs, events } = this.#parts;
+    events.gone(delivery);
+    if (settlement.t === "ack" || settlement.t === "nack") return;
+    const afterSec = settlement.t === "release" || settlement.t === "dead" ? 0 : delaySec(settlement.delayMs);
+    const maxBytes = link.queue?.maxMessageBytes ?? Infinity;
+    const copy = toMessage(delivery.job.withDelay(afterSec), { options, maxBytes, deduplicationId: ids.next() });
+    await sender.send(copy, timeoutMs);
   }
 
   #carryOut(delivery: SqsDelivery, settlement: Settlement): Promise<void> {

@@ -44,6 +44,8 @@ export class SqsConsumer {
   readonly #parts: SqsConsumerParts;
   readonly #gate = new FifoGate<SqsDelivery>();
   readonly #held = new Set<SqsDelivery>();
+  /** Jobs with `auto_ack` whose messages are being deleted. */
+  readonly #acknowledging = new Set<Promise<unknown>>();
   #parked: SqsDelivery[] = [];
   #parkTimer: Timer | undefined;
   #closing = false;
@@ -85,6 +87,7 @@ export class SqsConsumer {
       });
     }
     await this.#giveBack(this.#gate.clear());
+    await Promise.all(this.#acknowledging);
   }
 
   pump(): void {
@@ -173,7 +176,29 @@ export class SqsConsumer {
   }
 
   #deliver(delivery: SqsDelivery): void {
-    this.#parts.sink.deliver(delivery, delivery.job.priority);
+    if (!delivery.job.autoAck) {
+      this.#parts.sink.deliver(delivery, delivery.job.priority);
+      return;
+    }
+    const acknowledged = this.#acknowledge(delivery).finally(() => this.#acknowledging.delete(acknowledged));
+    this.#acknowledging.add(acknowledged);
+  }
+
+  /**
+   * A job with `auto_ack` runs at most once: it is deleted first, and not run if that fails. Never rejects.
+   */
+  async #acknowledge(delivery: SqsDelivery): Promise<void> {
+    const { desk, receiver, sink, pipeline, log } = this.#parts;
+    try {
+      await desk.acknowledge(delivery);
+    } catch (error) {
+      const fields = { pipeline, ID: delivery.job.id, err: error };
+      log.warn(fields, "job with auto_ack could not be deleted and is not run, its message comes back");
+      return;
+    }
+    log.debug({ pipeline, ID: delivery.job.id }, "auto ack is turned on, message acknowledged");
+    if (receiver.running) sink.deliver(delivery, delivery.job.priority);
+    else await this.#giveBack([delivery]);
   }
 
   /** A delay the service does not keep: longer than 15 minutes, or in a queue that is first-in-first-out. */

@@ -1,3 +1,4 @@
+import { jest } from "@jest/globals";
 import {
   CreateQueueCommand,
   DeleteQueueCommand,
@@ -20,6 +21,10 @@ import { FakeLogger } from "../../../src/testing/fake-logger.ts";
 import { FakeMetrics } from "../../../src/testing/fake-metrics.ts";
 import { FakeSink } from "../../../src/testing/fake-sink.ts";
 import { uniqueName } from "../../support/brokers.ts";
+
+// Real queues take their time, and every wait has its own limit.
+jest.setTimeout(90_000);
+process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] = "true";
 
 /** Upper bound of every wait; reached only when something is broken. */
 export const PATIENCE_MS = 30_000;

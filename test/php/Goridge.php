@@ -20,6 +20,8 @@ final class Frame
     public const ERROR = 0x40;
     public const PROTO = 0x80;
     public const STREAM = 0x01;
+    public const STOP = 0x02;
+    public const PONG = 0x08;
 
     /** @param list<int> $options */
     public function __construct(
@@ -135,6 +137,10 @@ final class Worker
     public function wait(): ?Task
     {
         while (($frame = $this->stream->read()) !== null) {
+            if (($frame->stream & (Frame::STOP | Frame::PONG)) !== 0) {
+                // About a stream that has ended: as the stock worker does.
+                continue;
+            }
             if (($frame->flags & Frame::CONTROL) === 0) {
                 $length = $frame->options[0];
 

@@ -97,6 +97,7 @@ function run(Worker $worker, Task $task): void
                 $worker->stream->write(new Frame(0, [0], 'part', $part > 1 ? Frame::STREAM : 0));
             }
             break;
+        case 'endless-stream': $worker->stream->write(new Frame(0, [0], 'part', Frame::STREAM)); sleep(600); break;
         case 'torn': $worker->stream->writeBytes(substr((new Frame(0, [0], str_repeat('x', 100)))->pack(), 0, 40)); exit(1);
         case 'exit-after-answer': $worker->answer(2); exit(0);
         case 'exit': exit((int) $argument);

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PhpWorkerPool } from "../../src/adapters/php-pool/php-worker-pool.ts";
 import type { PoolOptions } from "../../src/adapters/php-pool/pool-options.ts";
+import { ProcProbe } from "../../src/adapters/php-pool/process/process-probe.ts";
 import { ProcessLauncher } from "../../src/adapters/php-pool/process-launcher.ts";
 import type { JobResult } from "../../src/domain/job-result.ts";
 import type { JobFields } from "../../src/domain/job.ts";
@@ -28,6 +29,10 @@ class RealClock implements Clock {
 
   nowMs(): number {
     return Date.now();
+  }
+
+  nextTurn(callback: () => void): void {
+    setImmediate(callback);
   }
 
   startTimer(delayMs: number, callback: () => void): Timer {
@@ -65,9 +70,14 @@ export class RealPool implements AsyncDisposable {
       command: PHP_WORKER,
       env,
       numWorkers: 1,
+      maxJobs: 0,
       allocateTimeoutMs: 15_000,
+      resetTimeoutMs: 15_000,
+      streamTimeoutMs: 15_000,
       destroyTimeoutMs: 5000,
       execTtlMs: 0,
+      limits: { watchTickMs: 5000, ttlMs: 0, idleTtlMs: 0, memoryBytes: 0 },
+      allocator: undefined,
       pipelining: { maxDepth: 1, windowMs: 2, fence: true },
       maxFrameBytes: 256 * 1024 * 1024,
     };
@@ -75,7 +85,7 @@ export class RealPool implements AsyncDisposable {
     this.pool = new PhpWorkerPool(
       "default",
       { ...defaults, ...options, env: { ...env, ...options.env } },
-      { launcher, clock, logger: this.log, random: { next: () => 0.5 } },
+      { launcher, probe: new ProcProbe(), clock, logger: this.log, random: { next: () => 0.5 } },
     );
     this.pool.onFree(() => {
       for (const wake of this.#wakes) wake();

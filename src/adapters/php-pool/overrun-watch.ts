@@ -36,7 +36,7 @@ export class OverrunWatch {
     for (const worker of [...this.#workers]) {
       this.#workers.delete(worker);
       if (worker.depth <= 1) continue;
-      const ageMs = worker.headAgeMs(nowMs);
+      const ageMs = worker.load.busyMs(nowMs);
       if (ageMs < OVERRUN_MS) {
         this.watch(worker);
         continue;

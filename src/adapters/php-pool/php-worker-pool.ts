@@ -1,99 +1,96 @@
 import type { CancelSignal } from "../../domain/cancel-signal.ts";
 import type { Job } from "../../domain/job.ts";
-import { JobsError, messageOf, PoolStoppedError, WorkerStartError } from "../../domain/errors.ts";
-import type { Clock, Timer } from "../../domain/ports/clock.ts";
+import { PoolStoppedError } from "../../domain/errors.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
-import type { Random } from "../../domain/ports/random.ts";
-import type { PoolStatus, WorkerPool, WorkerSnapshot, WorkerTask } from "../../domain/ports/worker-pool.ts";
-import { DegradedReport } from "./degraded-report.ts";
+import type { PoolDemand, PoolStatus, WorkerPool, WorkerSnapshot, WorkerTask } from "../../domain/ports/worker-pool.ts";
+import { DemandWatch } from "./demand-watch.ts";
 import { ExecDeadlines } from "./exec-deadlines.ts";
 import { JobClasses } from "./job-classes.ts";
 import { JobFrames } from "./job-frames.ts";
 import type { InFlightJob } from "./in-flight.ts";
 import { OverrunWatch } from "./overrun-watch.ts";
-import type { PoolOptions } from "./pool-options.ts";
-import { PooledWorker } from "./pooled-worker.ts";
-import type { LeaveReason, WorkerOwner } from "./worker-owner.ts";
-import { RespawnSchedule } from "./respawn-schedule.ts";
+import type { PoolOptions, PoolPorts } from "./pool-options.ts";
+import type { PooledWorker } from "./pooled-worker.ts";
+import { DynamicAllocator } from "./staff/dynamic-allocator.ts";
+import { RollingReset } from "./staff/rolling-reset.ts";
+import { Scaling } from "./staff/scaling.ts";
+import { Staff } from "./staff/staff.ts";
+import { Supervisor } from "./staff/supervisor.ts";
+import { WorkerSnapshots } from "./staff/worker-snapshots.ts";
+import { WorkerStarter } from "./staff/worker-starter.ts";
 import { TurnQueue } from "./turn-queue.ts";
-import { workerIdentity } from "./worker-environment.ts";
-import type { WorkerLauncher } from "./worker-link.ts";
+import type { LeaveReason, WorkerOwner } from "./worker-owner.ts";
 import { WorkerSelection } from "./worker-selection.ts";
-
-export interface PoolPorts {
-  readonly launcher: WorkerLauncher;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly random: Random;
-}
-
-/** Where a pool is in its life; it never goes back. */
-type Phase =
-  /** Made, nothing is running. */
-  | "new"
-  /** The first workers are being started: one failure ends all. */
-  | "starting"
-  /** Lost workers are replaced for ever. */
-  | "running"
-  /** No replacements and no more jobs; processes may still be there. */
-  | "stopping";
-
-/** One of the places for workers. */
-type Place = "empty" | "starting" | PooledWorker;
 
 /** Shortest limit of an execution with which jobs may be queued in front of a worker. */
 const MIN_PIPELINED_TTL_MS = 1000;
-/** A worker that ends before it has answered a job and before that age points to a broken script. */
-const EARLY_DEATH_MS = 60_000;
 
-/** A fixed number of worker processes, each with one job at a time; lost ones are replaced. */
+/** Brings jobs to the workers of a pool; which workers there are is the business of its `Staff`. */
 export class PhpWorkerPool implements WorkerPool, WorkerOwner<PooledWorker> {
   readonly name: string;
   readonly #options: PoolOptions;
-  readonly #ports: PoolPorts;
   readonly #log: Logger;
   readonly #frames: JobFrames;
-  readonly #classes: JobClasses;
-  readonly #schedule: RespawnSchedule;
   readonly #deadlines: ExecDeadlines<PooledWorker>;
-  readonly #report: DegradedReport;
   readonly #resting: TurnQueue<PooledWorker>;
-  readonly #places: Place[];
   readonly #selection: WorkerSelection;
   readonly #pipelined: boolean;
-  /** Every worker whose process is not gone. */
-  readonly #processes = new Set<PooledWorker>();
-  /** Cancels starts under way. */
-  readonly #starts = new AbortController();
   readonly #overruns: OverrunWatch;
-  #deafReported = false;
-  #phase: Phase = "new";
-  #startCount = 0;
-  #respawnTimer: Timer | undefined;
+  readonly #staff: Staff;
+  readonly #snapshots: WorkerSnapshots;
+  readonly #supervisor: Supervisor;
+  readonly #scaling: Scaling;
+  readonly #allocator: DynamicAllocator | undefined;
+  readonly #demand: DemandWatch;
+  readonly #reset: RollingReset;
+  /** A worker has not answered its probe: none of them is given more than one job at a time. */
+  #deaf = false;
   #onFree: () => void = () => undefined;
-  #onEmpty: (() => void)[] = [];
 
   constructor(name: string, options: PoolOptions, ports: PoolPorts) {
+    const { clock, logger, probe } = ports;
+    const log = logger.channel("server");
     this.name = name;
     this.#options = options;
-    this.#ports = ports;
-    this.#log = ports.logger.channel("server");
+    this.#log = log;
     this.#frames = new JobFrames(options.maxFrameBytes);
     const { maxDepth, windowMs } = options.pipelining;
-    this.#classes = new JobClasses(windowMs, maxDepth);
-    this.#selection = new WorkerSelection(this.#classes);
+    const classes = new JobClasses(windowMs, maxDepth);
+    this.#selection = new WorkerSelection(classes);
     // A job that may run less than a second must not wait in a pipe while its time runs.
     this.#pipelined = maxDepth > 1 && (options.execTtlMs === 0 || options.execTtlMs >= MIN_PIPELINED_TTL_MS);
-    this.#overruns = new OverrunWatch(ports.clock, this.#log);
-    this.#schedule = new RespawnSchedule(ports.random);
-    this.#deadlines = new ExecDeadlines(ports.clock, (worker) => {
+    this.#overruns = new OverrunWatch(clock, log);
+    this.#deadlines = new ExecDeadlines(clock, (worker) => {
       worker.expire();
     });
-    this.#report = new DegradedReport(name, ports.clock, this.#log);
     this.#resting = new TurnQueue((workers) => {
       this.#release(workers);
     });
-    this.#places = new Array<Place>(options.numWorkers).fill("empty");
+    const starter = new WorkerStarter(name, options, ports, { frames: this.#frames, classes }, this);
+    this.#staff = new Staff(name, options, ports, starter, {
+      placed: (worker) => {
+        this.#placed(worker);
+      },
+      withdrawn: (worker) => {
+        this.#selection.remove(worker);
+      },
+    });
+    this.#snapshots = new WorkerSnapshots(name, probe, clock);
+    this.#supervisor = new Supervisor(options.limits, this.#staff, this.#snapshots, clock);
+    this.#scaling = new Scaling(name, options.destroyTimeoutMs, this.#staff, clock, log);
+    this.#reset = new RollingReset(name, options.resetTimeoutMs, this.#staff, clock, log);
+    const crew = { staff: this.#staff, scaling: this.#scaling };
+    const allocator =
+      options.allocator === undefined ? undefined : new DynamicAllocator(name, options.allocator, crew, clock, log);
+    this.#allocator = allocator;
+    const scaleUp =
+      allocator === undefined
+        ? undefined
+        : (waitedMs: number): void => {
+            allocator.jobsWait(waitedMs);
+          };
+    const demand = { pool: name, allocateTimeoutMs: options.allocateTimeoutMs, scaleUp };
+    this.#demand = new DemandWatch(demand, () => this.free === 0, clock, log);
   }
 
   get free(): number {
@@ -101,37 +98,12 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner<PooledWorker> {
   }
 
   async start(signal: CancelSignal): Promise<void> {
-    if (this.#phase !== "new") throw new PoolStoppedError(this.name);
-    this.#phase = "starting";
-    const cancel = (): void => {
-      this.#starts.abort();
-    };
-    signal.addEventListener("abort", cancel, { once: true });
-    if (signal.aborted) cancel();
-    let failure: unknown;
-    const starts = this.#places.map(async (_, slot) => {
-      try {
-        await this.#startWorker(slot);
-      } catch (error) {
-        failure ??= error;
-        cancel();
-      }
-    });
-    await Promise.all(starts);
-    signal.removeEventListener("abort", cancel);
-    if (failure === undefined && this.#isPhase("starting")) {
-      this.#phase = "running";
-      this.#refill();
-      return;
-    }
-    this.abort();
-    for (const worker of this.#processes) worker.abort();
-    await this.#empty();
-    throw startError(this.name, failure);
+    await this.#staff.startAll(signal);
+    this.#supervisor.start();
   }
 
   get spare(): boolean {
-    return this.#selection.spareCount > 0;
+    return this.#selection.spareCount > 0 && !this.#scaling.waiting;
   }
 
   accepts(job: Job): boolean {
@@ -141,9 +113,10 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner<PooledWorker> {
   run(task: WorkerTask): void {
     const worker = this.#selection.take();
     if (worker === undefined) {
-      if (this.#phase === "stopping") throw new PoolStoppedError(this.name);
+      if (this.#staff.phase === "stopping") throw new PoolStoppedError(this.name);
       throw new Error(`worker pool ${this.name}: run was called although no worker is free`);
     }
+    if (this.free === 0) this.#demand.saturated();
     worker.run(task, task.timeoutMs > 0 ? task.timeoutMs : this.#options.execTtlMs);
     if (!this.#pipelined) {
       this.#frames.flush();
@@ -158,64 +131,64 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner<PooledWorker> {
     this.#onFree = listener;
   }
 
+  onDemand(demand: PoolDemand): void {
+    this.#demand.ask(demand);
+  }
+
   status(): PoolStatus {
     let ready = 0;
     let working = 0;
-    for (const place of this.#places) {
-      if (typeof place === "string") continue;
-      if (place.state === "ready") ready += 1;
-      else if (place.state === "working") working += 1;
+    for (const { worker } of this.#staff.places.all()) {
+      if (worker?.state === "ready") ready += 1;
+      else if (worker?.state === "working") working += 1;
     }
-    const size = this.#phase === "running" || this.#phase === "starting" ? this.#places.length : 0;
-    const active = ready + working;
-    return { size, ready, working, starting: Math.max(0, size - active), degraded: size > 0 && active === 0 };
+    const { phase, places, degraded } = this.#staff;
+    const size = phase === "running" || phase === "starting" ? places.size : 0;
+    return { size, ready, working, starting: Math.max(0, size - ready - working), degraded };
   }
 
   workers(): readonly WorkerSnapshot[] {
-    return Array.from(this.#processes, (worker) => worker.snapshot());
+    return Array.from(this.#staff.processes, (worker) => this.#snapshots.of(worker));
   }
 
-  onDemand(): void {
-    // Nothing here depends on waiting jobs yet.
+  reset(signal: CancelSignal): Promise<void> {
+    return this.#reset.run(signal);
   }
 
-  reset(): Promise<void> {
-    return Promise.reject(new WorkerStartError(`worker pool ${this.name} can not be reset in this release`));
+  addWorker(signal: CancelSignal): Promise<void> {
+    return this.#scaling.add(signal);
   }
 
-  addWorker(): Promise<void> {
-    return Promise.reject(new WorkerStartError(`worker pool ${this.name} can not be scaled in this release`));
-  }
-
-  removeWorker(): Promise<boolean> {
-    return Promise.reject(new WorkerStartError(`worker pool ${this.name} can not be scaled in this release`));
+  removeWorker(signal: CancelSignal): Promise<boolean> {
+    return this.#scaling.remove(signal);
   }
 
   abort(): void {
     this.#close();
-    for (const worker of this.#processes) {
-      if (worker.state === "working") worker.abort();
+    for (const worker of this.#staff.processes) {
+      if (worker.depth > 0) worker.abort();
     }
   }
 
   async stop(signal: CancelSignal): Promise<void> {
     this.#close();
     const force = (): void => {
-      for (const worker of this.#processes) worker.abort();
+      for (const worker of this.#staff.processes) worker.abort();
     };
     signal.addEventListener("abort", force, { once: true });
     if (signal.aborted) force();
-    await this.#empty();
+    await this.#staff.emptied();
     signal.removeEventListener("abort", force);
+    this.#deadlines.stop();
   }
 
   probed(worker: PooledWorker, answered: boolean): void {
-    if (!answered && !this.#deafReported) {
-      this.#deafReported = true;
+    if (!answered && !this.#deaf) {
+      this.#deaf = true;
       const fields = { pid: worker.pid, pool: this.name };
       this.#log.warn(fields, "workers do not answer a second pid request, they get one job at a time");
     }
-    this.#selection.add(worker);
+    this.#offer(worker);
     this.#onFree();
   }
 
@@ -226,191 +199,70 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner<PooledWorker> {
   answered(worker: PooledWorker): void {
     if (worker.depth > 0) return;
     this.#deadlines.clear(worker);
-    if (worker.proven) this.#schedule.finishedJob();
-    if (this.#phase === "stopping") {
-      worker.stop("stop");
+    if (this.#staff.phase === "stopping") {
+      worker.stop();
       return;
     }
-    this.#report.recovered();
-    if (worker.fenced) this.#selection.add(worker);
+    this.#staff.finishedJob();
+    if (worker.fenced) this.#offer(worker);
     else this.#resting.add(worker);
   }
 
   progressed(worker: PooledWorker): void {
-    if (this.#phase === "stopping") return;
+    if (this.#staff.phase === "stopping") return;
     if (this.#pipelined && worker.depth > 0) this.#selection.update(worker);
+    this.#supervisor.answered(worker);
     if (this.free > 0 || this.spare) this.#onFree();
   }
 
+  exhausted(worker: PooledWorker): void {
+    this.#staff.recycle(worker, "maxJobsReached");
+  }
+
   left(worker: PooledWorker, reason: LeaveReason): void {
-    this.#selection.remove(worker);
     this.#deadlines.clear(worker);
-    if (this.#places[worker.slot] === worker) this.#places[worker.slot] = "empty";
-    if (reason === "stop" || this.#phase === "stopping") return;
-    const ageMs = this.#ports.clock.nowMs() - worker.createdAtMs;
-    if (reason !== "timeout" && !worker.proven && ageMs < EARLY_DEATH_MS) {
-      this.#schedule.failed(this.#ports.clock.elapsedMs());
-      this.#reportIfDegraded("the workers end before they have finished a job");
-    }
-    this.#refill();
+    this.#staff.left(worker, reason);
   }
 
   gone(worker: PooledWorker): void {
-    this.#processes.delete(worker);
-    this.#tellIfEmpty();
+    this.#staff.gone(worker);
+  }
+
+  /** The worker has a place; whether it knows fences is found out before its first job. */
+  #placed(worker: PooledWorker): void {
+    if (this.#pipelined && this.#options.pipelining.fence && !this.#deaf) {
+      worker.probe();
+      return;
+    }
+    this.#offer(worker);
+    this.#onFree();
+  }
+
+  /** The worker may have a job. */
+  #offer(worker: PooledWorker): void {
+    if (this.#scaling.take(worker)) return;
+    const extra = this.#allocator !== undefined && this.#staff.places.of(worker)?.extra === true;
+    this.#selection.add(worker, extra);
   }
 
   /** Workers that sent nothing in the turn after their answer are free again. */
   #release(workers: readonly PooledWorker[]): void {
-    if (this.#phase === "stopping") return;
+    if (this.#staff.phase === "stopping") return;
     for (const worker of workers) {
-      if (worker.rested()) this.#selection.add(worker);
+      if (worker.rested()) this.#offer(worker);
     }
     this.#onFree();
   }
 
-  /** Starts workers for the empty places, as many as may be started now; comes back for the rest. */
-  #refill(): void {
-    if (this.#phase !== "running") return;
-    const nowMs = this.#ports.clock.elapsedMs();
-    const empty: number[] = [];
-    let alive = 0;
-    for (const [slot, place] of this.#places.entries()) {
-      if (place === "empty") empty.push(slot);
-      else if (place !== "starting") alive += 1;
-    }
-    const allowed = this.#schedule.allowed(nowMs, empty.length, alive, this.#startCount);
-    for (const slot of empty.slice(0, allowed)) void this.#replace(slot);
-    const waitMs = this.#schedule.waitMs(nowMs);
-    this.#respawnTimer?.cancel();
-    this.#respawnTimer = undefined;
-    if (waitMs === 0) {
-      if (alive > 0) this.#report.recovered();
-      return;
-    }
-    this.#respawnTimer = this.#ports.clock.startTimer(waitMs, () => {
-      this.#refill();
-    });
-  }
-
-  /** Fills an empty place. Never rejects: a failure is logged and tried again later. */
-  async #replace(slot: number): Promise<void> {
-    try {
-      await this.#startWorker(slot);
-    } catch (error) {
-      if (this.#phase === "stopping") return;
-      const nowMs = this.#ports.clock.elapsedMs();
-      this.#schedule.failed(nowMs);
-      const fields = { pool: this.name, slot, err: error, retryInMs: Math.ceil(this.#schedule.waitMs(nowMs)) };
-      this.#log.warn(fields, "worker could not be started, it will be tried again");
-      this.#reportIfDegraded(messageOf(error));
-    }
-    this.#refill();
-  }
-
-  async #startWorker(slot: number): Promise<void> {
-    const { command, env, allocateTimeoutMs, maxFrameBytes, destroyTimeoutMs, cwd } = this.#options;
-    const { launcher, clock } = this.#ports;
-    const spec = {
-      command,
-      env: { ...env, ...workerIdentity(this.name, slot) },
-      cwd,
-      pool: this.name,
-      allocateTimeoutMs,
-      maxFrameBytes,
-    };
-    this.#places[slot] = "starting";
-    this.#startCount += 1;
-    try {
-      const link = await launcher.launch(spec, this.#starts.signal);
-      this.#adopt(
-        new PooledWorker(
-          link,
-          {
-            pool: this.name,
-            slot,
-            destroyTimeoutMs,
-            frames: this.#frames,
-            classes: this.#classes,
-            pipelining: this.#options.pipelining,
-            clock,
-            log: this.#log,
-          },
-          this,
-        ),
-      );
-    } catch (error) {
-      this.#places[slot] = "empty";
-      throw error;
-    } finally {
-      this.#startCount -= 1;
-      this.#tellIfEmpty();
-    }
-  }
-
-  #adopt(worker: PooledWorker): void {
-    this.#processes.add(worker);
-    if (this.#phase === "stopping") {
-      worker.attach();
-      worker.abort();
-      return;
-    }
-    this.#schedule.started(this.#ports.clock.elapsedMs());
-    this.#places[worker.slot] = worker;
-    const fields = { pid: worker.pid, pool: this.name, max_execs: 0, internal_event_name: "EventWorkerConstruct" };
-    this.#log.debug(fields, "worker is allocated");
-    worker.attach();
-    if (this.#places[worker.slot] !== worker) return;
-    if (this.#pipelined && this.#options.pipelining.fence) worker.probe();
-    else {
-      this.#selection.add(worker);
-      this.#onFree();
-    }
-  }
-
   /** No more jobs and no more workers; the idle ones are asked to end. */
   #close(): void {
-    if (this.#phase === "stopping") return;
-    this.#phase = "stopping";
-    this.#starts.abort();
-    this.#respawnTimer?.cancel();
+    if (this.#staff.phase === "stopping") return;
+    this.#supervisor.stop();
+    this.#allocator?.stop();
+    this.#demand.stop();
     this.#selection.clear();
     this.#frames.flush();
-    for (const worker of this.#processes) {
-      if (worker.state === "ready") worker.stop("stop");
-    }
-    if (![...this.#processes].some((worker) => worker.state === "working")) this.#deadlines.stop();
+    this.#staff.close();
+    if (![...this.#staff.processes].some((worker) => worker.depth > 0)) this.#deadlines.stop();
   }
-
-  /** Resolves when no process is left and none is being started. */
-  #empty(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onEmpty.push(resolve);
-      this.#tellIfEmpty();
-    });
-  }
-
-  #tellIfEmpty(): void {
-    if (this.#phase !== "stopping" || this.#processes.size > 0 || this.#startCount > 0) return;
-    this.#deadlines.stop();
-    const listeners = this.#onEmpty;
-    this.#onEmpty = [];
-    for (const listener of listeners) listener();
-  }
-
-  #reportIfDegraded(reason: string): void {
-    if (this.#phase === "running" && this.status().degraded) this.#report.degraded(reason);
-  }
-
-  /** Awaits change the phase, which the compiler does not see. */
-  #isPhase(phase: Phase): boolean {
-    return this.#phase === phase;
-  }
-}
-
-function startError(pool: string, cause: unknown): WorkerStartError {
-  const details = { pool };
-  if (cause === undefined) return new WorkerStartError(`worker pool ${pool}: the start was cancelled`, { details });
-  const more = JobsError.is(cause) ? { ...cause.details, ...details } : details;
-  return new WorkerStartError(`worker pool ${pool}: ${messageOf(cause)}`, { cause, details: more });
 }

@@ -1,9 +1,18 @@
 import type { Logger } from "../../domain/ports/logger.ts";
+import type { WorkerStateName } from "../../domain/ports/worker-pool.ts";
 import type { WorkerExit } from "./worker-link.ts";
 import { exitText } from "./worker-process.ts";
 
 /** Bytes of an answer, or of what came in its place, that are logged. */
 const MAX_LOGGED_BYTES = 200;
+
+/** Records of RoadRunner about workers that are replaced without having failed. */
+const RECYCLED: Partial<Record<WorkerStateName, { readonly event: string; readonly message: string }>> = {
+  maxJobsReached: { event: "EventMaxJobs", message: "requests execution limit reached, worker will be restarted" },
+  ttlReached: { event: "EventTTL", message: "ttl" },
+  idleTTLReached: { event: "EventIdleTTL", message: "idle_ttl" },
+  maxMemoryReached: { event: "EventMaxMemory", message: "memory_limit" },
+};
 
 /** Writes what users of RoadRunner know from its log about one worker, in its words. */
 export class WorkerLog {
@@ -41,6 +50,16 @@ export class WorkerLog {
 
   softError(jobId: string, reason: string): void {
     this.#log.warn({ ...this.#fields("EventWorkerSoftError"), reason, jobId }, "soft worker error");
+  }
+
+  streamed(jobId: string | undefined): void {
+    this.#log.warn({ ...this.#fields("EventWorkerError"), jobId }, "streaming is not supported");
+  }
+
+  /** @param state why it is replaced */
+  recycled(state: WorkerStateName): void {
+    const known = RECYCLED[state];
+    if (known !== undefined) this.#log.debug(this.#fields(known.event), known.message);
   }
 
   unusable(jobId: string | undefined, reason: string): void {

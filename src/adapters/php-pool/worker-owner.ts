@@ -14,7 +14,9 @@ export type LeaveReason =
   | "request"
   /** A job took too long. */
   | "timeout"
-  /** The pool is being stopped. */
+  /** It has run as many jobs, or become as old or as large, as it may. */
+  | "recycled"
+  /** It is not needed any more: the pool is stopped or made smaller, or another worker has its place. */
   | "stop";
 
 /** The pool, as its workers (`W`) see it. */
@@ -27,6 +29,8 @@ export interface WorkerOwner<W> {
   progressed(worker: W): void;
   /** The worker begins with the job that is the head now. */
   began(worker: W, job: InFlightJob): void;
+  /** The worker was given the last job it may have. */
+  exhausted(worker: W): void;
   /** The worker takes no more jobs; its process may still be there. Called once. */
   left(worker: W, reason: LeaveReason): void;
   /** The process is gone. Called once, after `left`. */
@@ -36,8 +40,14 @@ export interface WorkerOwner<W> {
 export interface PooledWorkerSettings {
   readonly pool: string;
   readonly slot: number;
+  /** Resets of the pool before its start began. */
+  readonly generation: number;
+  /** Jobs it may have, `Infinity` for any number. */
+  readonly maxExecutions: number;
   /** From the stop frame to SIGKILL. */
   readonly destroyTimeoutMs: number;
+  /** How long a worker that answers with a stream may take to end it. */
+  readonly streamTimeoutMs: number;
   readonly frames: JobFrames;
   readonly classes: JobClasses;
   readonly pipelining: Pipelining;

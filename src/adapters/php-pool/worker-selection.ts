@@ -8,6 +8,8 @@ export class WorkerSelection {
   readonly #classes: JobClasses;
   /** Workers that can take a job, the one that has been free longest first. */
   readonly #free = new Set<PooledWorker>();
+  /** The same for workers that are only there for times of much work: they come after the others. */
+  readonly #extra = new Set<PooledWorker>();
   /** Workers that have jobs and might get another one behind them, the one that got a job last at the end. */
   readonly #spare = new Set<PooledWorker>();
   /** The worker that accepted the job that is given next. */
@@ -18,17 +20,17 @@ export class WorkerSelection {
   }
 
   get freeCount(): number {
-    return this.#free.size;
+    return this.#free.size + this.#extra.size;
   }
 
   get spareCount(): number {
     return this.#spare.size;
   }
 
-  /** The worker has nothing to do. */
-  add(worker: PooledWorker): void {
+  /** The worker has nothing to do. @param extra it is to have jobs only if the others are busy */
+  add(worker: PooledWorker, extra: boolean): void {
     this.#spare.delete(worker);
-    this.#free.add(worker);
+    (extra ? this.#extra : this.#free).add(worker);
   }
 
   /** The worker got a job or answered one. */
@@ -39,12 +41,14 @@ export class WorkerSelection {
 
   remove(worker: PooledWorker): void {
     this.#free.delete(worker);
+    this.#extra.delete(worker);
     this.#spare.delete(worker);
     if (this.#accepting === worker) this.#accepting = undefined;
   }
 
   clear(): void {
     this.#free.clear();
+    this.#extra.clear();
     this.#spare.clear();
     this.#accepting = undefined;
   }
@@ -66,9 +70,17 @@ export class WorkerSelection {
   /** The worker for the next job; it is not free any more. */
   take(): PooledWorker | undefined {
     const [free] = this.#free;
-    const worker = free ?? this.#accepting;
+    const worker = free ?? this.#firstExtra() ?? this.#accepting;
     this.#accepting = undefined;
     if (free !== undefined) this.#free.delete(free);
+    else if (worker !== undefined) this.#extra.delete(worker);
     return worker;
+  }
+
+  /** Of the extra workers the oldest place: the others become idle and go when there is less to do. */
+  #firstExtra(): PooledWorker | undefined {
+    let first: PooledWorker | undefined;
+    for (const worker of this.#extra) if (first === undefined || worker.slot < first.slot) first = worker;
+    return first;
   }
 }

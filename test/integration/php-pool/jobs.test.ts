@@ -243,6 +243,17 @@ describeWithPhp("PHP workers that misbehave", () => {
     const result = await world.run("frames", frames);
 
     expect(result).toEqual({ t: "failed", reason: "stream", message: "streaming is not supported" });
+    expect(await world.run("nack")).toMatchObject({ t: "nack", message: "no good" });
+    expect(world.pids).toEqual(before);
+  });
+
+  test("a stream that does not end fails its job after the stream timeout, and the worker is replaced", async () => {
+    await using world = await RealPool.started({ streamTimeoutMs: 300 });
+    const before = world.pids;
+
+    const result = await world.run("endless-stream");
+
+    expect(result).toMatchObject({ t: "failed", reason: "stream" });
     await expectReplacement(world, before);
   });
 

@@ -33,11 +33,11 @@ export const policySchema = z.object({
 });
 
 const supervisorSchema = z.object({
-  watch_tick: later(duration(5_000), "workers are not watched", 5_000),
-  ttl: later(duration(0), "workers are not replaced after a time", 0),
-  idle_ttl: later(duration(0), "idle workers are not replaced", 0),
+  watch_tick: duration(5_000),
+  ttl: duration(0),
+  idle_ttl: duration(0),
   exec_ttl: duration(0),
-  max_worker_memory: later(int(0, 0, 2 ** 32), "the memory of workers is not watched", 0),
+  max_worker_memory: int(0, 0, 2 ** 32),
 });
 
 const dynamicAllocatorSchema = z.object({
@@ -51,14 +51,14 @@ const poolSchema = z.object({
   debug: later(bool(false), "a worker runs many jobs, restart the daemon after a change of code", false),
   command: command(),
   num_workers: int(0, 0),
-  max_jobs: later(int(0, 0), "workers are not replaced after a number of jobs", 0),
+  max_jobs: int(0, 0),
   max_queue_size: later(int(0, 0), "jobs that wait are limited by jobs.pipeline_size and jobsd.memory.max_bytes", 0),
   allocate_timeout: duration(60_000),
-  reset_timeout: later(duration(60_000), "workers can not be reset while the daemon runs", 60_000),
-  stream_timeout: later(duration(60_000), "a worker that streams is replaced at once", 60_000),
+  reset_timeout: duration(60_000),
+  stream_timeout: duration(60_000),
   destroy_timeout: duration(60_000),
   supervisor: supervisorSchema,
-  dynamic_allocator: later(dynamicAllocatorSchema, "the pool keeps its num_workers"),
+  dynamic_allocator: dynamicAllocatorSchema,
 });
 
 /** A pipeline. Options of the driver belong under `config`; beside `driver` they are accepted as well. */

@@ -162,14 +162,34 @@ describe("a worker that breaks the protocol", () => {
     expect(launcher.at(0).killed).toBe(true);
   });
 
-  test("by a stream fails the job and is replaced", async () => {
+  test("by a stream fails the job; when the stream has ended it gets other jobs", async () => {
     const { pool, launcher } = await aStartedPool();
+    const link = launcher.at(0);
+    const task = aTask();
+    pool.run(task);
+    link.relay.sent.length = 0;
+
+    link.frame({ options: [0], stream: STREAM_BITS.stream });
+    link.frame({ options: [0], stream: STREAM_BITS.stream });
+    link.frame({ options: [0], stream: STREAM_BITS.stream | STREAM_BITS.ping });
+    expect(task.results).toEqual([]);
+    expect(link.relay.sent.map((frame) => frame[10])).toEqual([STREAM_BITS.stop, STREAM_BITS.stop]);
+    link.frame({ options: [0] });
+    await turns();
+
+    expect(task.results).toEqual([{ t: "failed", reason: "stream", message: "streaming is not supported" }]);
+    expect([link.killed, pool.free]).toEqual([false, 1]);
+  });
+
+  test("by a stream without an end is replaced after the stream timeout", async () => {
+    const { pool, launcher, clock } = await aStartedPool({ streamTimeoutMs: 1000 });
     const task = aTask();
     pool.run(task);
 
     launcher.at(0).frame({ options: [0], stream: STREAM_BITS.stream });
+    clock.advance(1000);
 
-    expect(task.results).toEqual([{ t: "failed", reason: "stream", message: "streaming is not supported" }]);
+    expect(task.results).toMatchObject([{ t: "failed", reason: "stream" }]);
     expect(launcher.at(0).killed).toBe(true);
   });
 

@@ -169,7 +169,7 @@ describeWithBroker("amqp", "messages of an AMQP pipeline", ({ address }) => {
 
     expect(await bench.depth(names.queue)).toBe(4);
     const left = [await bench.get(names.queue), await bench.get(names.queue)];
-    expect(left.map((message) => message?.properties.headers?.["rr_id"])).toEqual(["n-0", "n-7"]);
+    expect(left.map((message) => String(message?.properties.headers?.["rr_id"]))).toEqual(["n-0", "n-7"]);
     expect(bench.metrics.linesOf("consumerRestarted")).toEqual([]);
   });
 

@@ -32,7 +32,6 @@ describe("a configuration with doubtful parts", () => {
     ["jobs: {pool: {debug: true}}", "jobs.pool.debug: warning: is accepted and has no effect yet"],
     ["jobs: {pool: {max_queue_size: 1}}", "jobs.pool.max_queue_size: warning: is accepted and has no effect yet"],
     ["jobsd: {otel: {sampler: always_off}}", "jobsd.otel.sampler: warning: is accepted and has no effect yet"],
-    ["jobsd: {drivers: {redis: x}}", "jobsd.drivers: warning: is accepted and has no effect yet"],
     ["jobs: {consume: [nope]}", 'there is no pipeline "nope" in this file'],
     ["jobs: {pool: {allocate_timeout: ''}}", "jobs.pool.allocate_timeout: warning: is empty, the default is used"],
     ["endure: {grace_period: $NOPE}", "endure.grace_period: warning: variable NOPE is not set"],

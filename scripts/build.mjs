@@ -26,8 +26,8 @@ await build({
   chunkNames: "chunks/[name]-[hash]",
   bundle: true,
   splitting: true,
-  // Finds its binary beside itself.
-  external: ["classic-level"],
+  // Each finds its binary beside itself.
+  external: ["classic-level", "snappy", "lz4-napi"],
   format: "esm",
   platform: "node",
   target: "node20.19",

@@ -134,8 +134,9 @@ export class DriverUnavailableError extends JobsError {
   readonly code = "JOBS_DRIVER_UNAVAILABLE";
   readonly retryable = true;
 
-  constructor(driver: string, options: JobsErrorOptions = {}) {
-    super(`${driver}: broker is not reachable`, { ...options, details: { driver } });
+  /** @param options `reason`: what keeps the broker from being used, where it is not the connection */
+  constructor(driver: string, options: JobsErrorOptions & { readonly reason?: string } = {}) {
+    super(`${driver}: ${options.reason ?? "broker is not reachable"}`, { ...options, details: { driver } });
   }
 }
 

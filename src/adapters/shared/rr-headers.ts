@@ -18,13 +18,13 @@ const ESCAPED = /[<>&\u2028\u2029]/g;
 
 /**
  * Headers as RoadRunner writes them into one field: Go's JSON, with keys in the order of their bytes and `<`, `>`,
- * `&` and the two line separators escaped. Two daemons write the same bytes for the same headers.
+ * `&` and the two line separators escaped, and a header without values as null. Two daemons write the same bytes for the same headers.
  */
 export function encodeHeaders(headers: JobHeaders): string {
   if (headers === NO_HEADERS) return "{}";
   const names = Object.keys(headers).sort(byBytes);
   // Not one object: JavaScript would move names that look like numbers to the front.
-  const members = names.map((name) => `${JSON.stringify(name)}:${JSON.stringify(headers[name])}`);
+  const members = names.map((name) => `${JSON.stringify(name)}:${valuesOf(headers[name])}`);
   return `{${members.join(",")}}`.replace(ESCAPED, escaped);
 }
 
@@ -50,6 +50,10 @@ export function decodeHeaders(text: string): JobHeaders | undefined {
     else if (Array.isArray(values)) entries.push([name, values.filter((value) => typeof value === "string")]);
   }
   return toHeaders(entries);
+}
+
+function valuesOf(values: readonly string[] | undefined): string {
+  return values === undefined || values.length === 0 ? "null" : JSON.stringify(values);
 }
 
 function escaped(char: string): string {

@@ -14,7 +14,7 @@ describe("headers in one field", () => {
     ]);
 
     expect(encodeHeaders(headers)).toBe(
-      '{"10":["x"],"9":[],"b":["\\u003ca\\u0026b\\u003e","\\u2028"],"é":["ü"],"\uffee":["2"],"\u{10000}":["1"]}',
+      '{"10":["x"],"9":null,"b":["\\u003ca\\u0026b\\u003e","\\u2028"],"é":["ü"],"\uffee":["2"],"\u{10000}":["1"]}',
     );
     expect(encodeHeaders(NO_HEADERS)).toBe("{}");
   });

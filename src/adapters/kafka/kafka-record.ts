@@ -7,12 +7,12 @@ import type { FetchedRecord, OutgoingRecord, RecordHeaders } from "./kafka-sessi
 export const KEY_HEADER = "kafka_key";
 
 /** Headers of traces, as Go's HTTP carrier spells them. */
-const TRACE_HEADERS: Readonly<Record<string, string>> = {
-  traceparent: "Traceparent",
-  tracestate: "Tracestate",
-  baggage: "Baggage",
-  "uber-trace-id": "Uber-Trace-Id",
-};
+const TRACE_HEADERS: ReadonlyMap<string, string> = new Map([
+  ["traceparent", "Traceparent"],
+  ["tracestate", "Tracestate"],
+  ["baggage", "Baggage"],
+  ["uber-trace-id", "Uber-Trace-Id"],
+]);
 
 const OWN_HEADERS: ReadonlySet<string> = new Set(Object.values(RR));
 const EMPTY = Buffer.alloc(0);
@@ -126,7 +126,7 @@ function headersOf(headers: JobHeaders): RecordHeaders {
     const values = headers[name] ?? [];
     const [first] = values;
     if (first === undefined || OWN_HEADERS.has(name)) continue;
-    const written = TRACE_HEADERS[name.toLowerCase()] ?? name;
+    const written = TRACE_HEADERS.get(name.toLowerCase()) ?? name;
     result[written] = values.length === 1 ? Buffer.from(first) : values.map((value) => Buffer.from(value));
   }
   return result;

@@ -1,5 +1,5 @@
 import type { Drain } from "../domain/drain.ts";
-import { InvalidJobError, JobsError, messageOf } from "../domain/errors.ts";
+import { InvalidJobError, JobsError, messageOf, ShuttingDownError } from "../domain/errors.ts";
 import { NO_HEADERS } from "../domain/job-headers.ts";
 import type { Job } from "../domain/job.ts";
 import type { Pipeline, PipelineRegistry } from "../domain/pipeline-registry.ts";
@@ -9,6 +9,9 @@ import type { Logger } from "../domain/ports/logger.ts";
 import type { Metrics } from "../domain/ports/metrics.ts";
 import type { Span, Tracer } from "../domain/ports/tracer.ts";
 import { refuseWhileDraining, validateJob, withPipelineDefaults } from "./push-job.ts";
+
+/** Jobs that are checked and stored in one turn of the event loop; a larger batch lets others have their turn. */
+export const MAX_JOBS_PER_TURN = 2000;
 
 /** What became of a batch. */
 export interface BatchReport {
@@ -20,8 +23,53 @@ export interface BatchReport {
 /** The jobs of a batch that go to one pipeline, with their places in the batch. */
 interface Group {
   readonly pipeline: Pipeline;
-  readonly jobs: Job[];
+  jobs: Job[];
   readonly indexes: number[];
+}
+
+/** Sorts the jobs of a batch by pipeline, and finds what keeps it out. */
+class Grouping {
+  readonly groups: Group[] = [];
+  readonly #byName = new Map<string, Group>();
+  readonly #pipelines: PipelineRegistry;
+  readonly #drain: Drain;
+
+  constructor(pipelines: PipelineRegistry, drain: Drain) {
+    this.#pipelines = pipelines;
+    this.#drain = drain;
+  }
+
+  /** @returns the first job that can not be pushed */
+  add(jobs: readonly Job[], start: number, end: number): PushFailure | undefined {
+    for (let index = start; index < end; index++) {
+      const job = jobs[index];
+      if (job === undefined) continue;
+      try {
+        validateJob(job);
+        const group = this.#groupOf(job.pipeline);
+        group.jobs.push(withPipelineDefaults(job, group.pipeline));
+        group.indexes.push(index);
+      } catch (error) {
+        return { index, error: asJobsError(error), unknown: false };
+      }
+    }
+    return undefined;
+  }
+
+  /** One group for each pipeline, however its name is spelled: the order inside a pipeline is the request's. */
+  #groupOf(name: string): Group {
+    const known = this.#byName.get(name);
+    if (known !== undefined) return known;
+    const pipeline = this.#pipelines.get(name);
+    refuseWhileDraining(pipeline, this.#drain);
+    let group = this.groups.find((candidate) => candidate.pipeline === pipeline);
+    if (group === undefined) {
+      group = { pipeline, jobs: [], indexes: [] };
+      this.groups.push(group);
+    }
+    this.#byName.set(name, group);
+    return group;
+  }
 }
 
 /**
@@ -45,14 +93,63 @@ export class PushBatch {
     this.#log = log;
   }
 
-  /** Never throws for a job: what failed is in the report. */
+  /**
+   * Never throws for a job: what failed is in the report. A batch of more than `MAX_JOBS_PER_TURN` takes several
+   * turns: whoever wants a later push to come behind it waits for its report.
+   */
   execute(jobs: readonly Job[]): Promise<BatchReport> | BatchReport {
-    const groups = this.#group(jobs);
-    if (!Array.isArray(groups)) return { pushed: 0, failures: [groups] };
-    const results = groups.map((group) => this.#pushGroup(group));
+    if (jobs.length > MAX_JOBS_PER_TURN) return this.#executeLarge(jobs);
+    const grouping = new Grouping(this.#pipelines, this.#drain);
+    const refused = grouping.add(jobs, 0, jobs.length);
+    if (refused !== undefined) return { pushed: 0, failures: [refused] };
+    const results = grouping.groups.map((group) =>
+      this.#pushGroup(group, () => group.pipeline.driver.pushBatch(group.jobs)),
+    );
     const done = results.filter((result): result is readonly PushFailure[] => !(result instanceof Promise));
     if (done.length === results.length) return this.#report(jobs, done);
     return this.#awaitGroups(jobs, results);
+  }
+
+  async #executeLarge(jobs: readonly Job[]): Promise<BatchReport> {
+    const grouping = new Grouping(this.#pipelines, this.#drain);
+    for (let start = 0; start < jobs.length; start += MAX_JOBS_PER_TURN) {
+      const refused = grouping.add(jobs, start, Math.min(jobs.length, start + MAX_JOBS_PER_TURN));
+      if (refused !== undefined) return { pushed: 0, failures: [refused] };
+      await this.#nextTurn();
+    }
+    const results = grouping.groups.map((group) =>
+      this.#pushGroup(group, () =>
+        group.pipeline.flow.storesLocally ? this.#pushSlices(group) : group.pipeline.driver.pushBatch(group.jobs),
+      ),
+    );
+    return this.#awaitGroups(jobs, results);
+  }
+
+  /** Local storage takes slice by slice. None waits until the one before it has room: all wait together, in order. */
+  async #pushSlices({ pipeline, jobs }: Group): Promise<readonly PushFailure[]> {
+    const slices: Promise<readonly PushFailure[]>[] = [];
+    for (let start = 0; start < jobs.length; start += MAX_JOBS_PER_TURN) {
+      const slice = jobs.slice(start, start + MAX_JOBS_PER_TURN);
+      slices.push(Promise.resolve(this.#pushSlice(pipeline, slice)));
+      await this.#nextTurn();
+    }
+    const failures = await Promise.all(slices);
+    return failures.flatMap((list, slice) =>
+      list.map((failure) => ({ ...failure, index: failure.index + slice * MAX_JOBS_PER_TURN })),
+    );
+  }
+
+  #pushSlice(pipeline: Pipeline, jobs: readonly Job[]): readonly PushFailure[] | Promise<readonly PushFailure[]> {
+    if (this.#drain.state === "running") return pipeline.driver.pushBatch(jobs);
+    // The stop began while the batch was being stored.
+    const error = new ShuttingDownError();
+    return jobs.map((_job, index) => ({ index, error, unknown: false }));
+  }
+
+  #nextTurn(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.nextTurn(resolve);
+    });
   }
 
   async #awaitGroups(
@@ -64,36 +161,11 @@ export class PushBatch {
     return this.#report(jobs, groups);
   }
 
-  /** @returns the groups, or the first job that can not be pushed */
-  #group(jobs: readonly Job[]): Group[] | PushFailure {
-    const groups: Group[] = [];
-    const byName = new Map<string, Group>();
-    for (const [index, job] of jobs.entries()) {
-      try {
-        validateJob(job);
-        const group = byName.get(job.pipeline) ?? this.#groupOf(job.pipeline, groups);
-        byName.set(job.pipeline, group);
-        group.jobs.push(withPipelineDefaults(job, group.pipeline));
-        group.indexes.push(index);
-      } catch (error) {
-        return { index, error: asJobsError(error), unknown: false };
-      }
-    }
-    return groups;
-  }
-
-  /** One group for each pipeline, however its name is spelled: the order inside a pipeline is the request's. */
-  #groupOf(name: string, groups: Group[]): Group {
-    const pipeline = this.#pipelines.get(name);
-    refuseWhileDraining(pipeline, this.#drain);
-    const known = groups.find((group) => group.pipeline === pipeline);
-    if (known !== undefined) return known;
-    const group = { pipeline, jobs: [], indexes: [] };
-    groups.push(group);
-    return group;
-  }
-
-  #pushGroup(group: Group): Promise<readonly PushFailure[]> | readonly PushFailure[] {
+  /** @param push hands the jobs of the group to its driver */
+  #pushGroup(
+    group: Group,
+    push: () => Promise<readonly PushFailure[]> | readonly PushFailure[],
+  ): Promise<readonly PushFailure[]> | readonly PushFailure[] {
     const { name, driver } = group.pipeline.definition;
     this.#metrics.pushRequested(name, driver, "batch", group.jobs.length);
     const span = this.#tracer.enabled ? this.#span(group) : undefined;
@@ -104,9 +176,9 @@ export class PushBatch {
       span?.end();
       return this.#groupDone(group, failures, startedAt);
     };
-    const jobs = span === undefined ? group.jobs : group.jobs.map((job) => job.withHeaders(span.inject(job.headers)));
+    if (span !== undefined) group.jobs = group.jobs.map((job) => job.withHeaders(span.inject(job.headers)));
     try {
-      const pending = group.pipeline.driver.pushBatch(jobs);
+      const pending = push();
       if (!(pending instanceof Promise)) return done(pending);
       return pending.then(done, (error: unknown) => done(allFailed(group, error)));
     } catch (error) {
@@ -126,7 +198,7 @@ export class PushBatch {
     const { name, driver } = group.pipeline.definition;
     const pushed = group.jobs.length - failures.length;
     const seconds = (this.#clock.elapsedMs() - startedAt) / 1000;
-    if (pushed > 0) this.#metrics.pushSucceeded(name, driver, pushed, seconds);
+    if (pushed > 0) this.#metrics.pushSucceeded(name, driver, "batch", pushed, seconds);
     if (failures.length === 0) return failures;
     this.#metrics.pushFailed(name, driver, failures.length);
     return failures.map((failure) => ({ ...failure, index: group.indexes[failure.index] ?? failure.index }));

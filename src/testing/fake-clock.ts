@@ -31,6 +31,11 @@ export class FakeClock implements Clock {
     return this.#startMs + this.#elapsedMs;
   }
 
+  /** Needs no movement of the clock: turns take no time. */
+  nextTurn(callback: () => void): void {
+    void Promise.resolve().then(callback);
+  }
+
   startTimer(delayMs: number, callback: () => void): Timer {
     const timer = { dueMs: this.#elapsedMs + Math.max(0, delayMs), order: this.#order++, callback };
     this.#timers.add(timer);

@@ -23,6 +23,8 @@ export class FakePool implements WorkerPool {
   stopped = false;
   /** Resets so far. */
   generation = 0;
+  /** Called with each job right after it was started, e.g. to answer it; not from inside the call. */
+  onRun: (task: RunningTask) => void = () => undefined;
   /** Where the pool may ask about waiting jobs. */
   demand: PoolDemand | undefined;
   #size: number;
@@ -64,6 +66,7 @@ export class FakePool implements WorkerPool {
     };
     this.running.push(running);
     this.started.push(task.job.id);
+    this.onRun(running);
   }
 
   /** Answers the job of this id that has been running longest. @throws if none is */

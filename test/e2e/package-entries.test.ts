@@ -15,6 +15,7 @@ async function exportsOf(entry: string): Promise<readonly string[]> {
 describe("the package", () => {
   test.each([
     ["jobsd", ["createJobsd", "Job", "loadConfig", "openLogs", "PushJob", "TOKENS"]],
+    ["jobsd/driver", ["ACK", "Job", "JobsError", "LINK_READY", "PipelineSettings", "ReconnectingLink", "testDriver"]],
     ["jobsd/testing", ["aJob", "DaemonProcess", "FakeClock", "FakeDriver", "FakePool", "RpcClient"]],
     ["jobsd/worker", ["consume", "Task"]],
   ])("%s gives what its documentation uses", async (entry, names) => {

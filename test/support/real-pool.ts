@@ -31,6 +31,10 @@ class RealClock implements Clock {
     return Date.now();
   }
 
+  nextTurn(callback: () => void): void {
+    setImmediate(callback);
+  }
+
   startTimer(delayMs: number, callback: () => void): Timer {
     const timer = setTimeout(callback, delayMs);
     timer.unref();

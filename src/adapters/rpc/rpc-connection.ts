@@ -4,7 +4,7 @@ import type { Logger } from "../../domain/ports/logger.ts";
 import { encodeFrame, FLAGS, type Frame } from "../goridge/frame.ts";
 import { FrameError, FrameReader } from "../goridge/frame-reader.ts";
 import { codecsOf } from "./rpc-codecs.ts";
-import type { RpcAnswer, RpcRouter } from "./rpc-router.ts";
+import { Alone, type RpcAnswer, type RpcRouter } from "./rpc-router.ts";
 
 /** Limits of one connection. */
 export interface RpcConnectionLimits {
@@ -64,6 +64,8 @@ export class RpcConnection {
   #state: State = SERVING;
   #progress: Progress = NO_PROGRESS;
   #inflight = 0;
+  /** A call runs that must be answered before the next one begins. */
+  #alone = false;
   /** Answers of this turn. */
   #answers: Buffer[] = [];
   #turnScheduled = false;
@@ -172,7 +174,7 @@ export class RpcConnection {
   }
 
   #mayStart(): boolean {
-    return this.#inflight < this.#context.limits.maxInflight && !this.#congested;
+    return this.#inflight < this.#context.limits.maxInflight && !this.#congested && !this.#alone;
   }
 
   #nextFrame(): Frame | undefined {
@@ -221,16 +223,18 @@ export class RpcConnection {
     const method = payload.subarray(0, methodBytes);
     const body = payload.subarray(methodBytes);
     const answer = this.#context.router.dispatch(frame.flags, method.toString("utf8"), body);
-    if ("then" in answer) {
-      this.#inflight += 1;
-      void answer.then((late) => {
-        this.#inflight -= 1;
-        this.#answer(sequenceId, method, late);
-        this.#scheduleTurn();
-      });
+    if (!("then" in answer)) {
+      this.#answer(sequenceId, method, answer);
       return;
     }
-    this.#answer(sequenceId, method, answer);
+    this.#inflight += 1;
+    if (answer instanceof Alone) this.#alone = true;
+    void answer.then((late) => {
+      this.#inflight -= 1;
+      if (answer instanceof Alone) this.#alone = false;
+      this.#answer(sequenceId, method, late);
+      this.#scheduleTurn();
+    });
   }
 
   #answer(sequenceId: number, method: Buffer, answer: RpcAnswer): void {

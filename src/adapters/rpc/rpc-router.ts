@@ -19,11 +19,27 @@ export interface MethodDefinition<Request, Reply> {
   call(request: Request): Reply | Promise<Reply>;
 }
 
+/** A result during which no further request of the same connection is begun, so that their order is kept. */
+export class Alone<T> implements PromiseLike<T> {
+  readonly #result: Promise<T>;
+
+  constructor(result: Promise<T>) {
+    this.#result = result;
+  }
+
+  then<A = T, B = never>(
+    resolved?: ((value: T) => A | PromiseLike<A>) | null,
+    rejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    return this.#result.then(resolved, rejected);
+  }
+}
+
 /** A method whose types only it knows. */
 export interface RpcMethod {
   readonly name: string;
   /** Reads the body, calls the method, writes the reply. */
-  invoke(body: Buffer, read: BodyCodec, write: BodyCodec): Uint8Array | Promise<Uint8Array>;
+  invoke(body: Buffer, read: BodyCodec, write: BodyCodec): Uint8Array | Promise<Uint8Array> | Alone<Uint8Array>;
 }
 
 export function rpcMethod<Request, Reply>(definition: MethodDefinition<Request, Reply>): RpcMethod {
@@ -65,18 +81,23 @@ export class RpcRouter {
    * @param flags byte 1 of the request frame
    * @param name `service.Method`
    */
-  dispatch(flags: number, name: string, body: Buffer): RpcAnswer | Promise<RpcAnswer> {
+  dispatch(flags: number, name: string, body: Buffer): RpcAnswer | Promise<RpcAnswer> | Alone<RpcAnswer> {
     const { request, reply } = codecsOf(flags);
     try {
       const result = this.#find(name).invoke(body, request, reply);
-      if (!isPromise(result)) return { flags: reply.bit, body: result };
-      return result.then(
-        (bytes) => ({ flags: reply.bit, body: bytes }),
-        (error: unknown) => this.#failure(error, name, reply),
-      );
+      if (result instanceof Uint8Array) return { flags: reply.bit, body: result };
+      if (result instanceof Alone) return new Alone(this.#awaited(result, name, reply));
+      return this.#awaited(result, name, reply);
     } catch (error) {
       return this.#failure(error, name, reply);
     }
+  }
+
+  #awaited(result: PromiseLike<Uint8Array>, name: string, reply: BodyCodec): Promise<RpcAnswer> {
+    return Promise.resolve(result).then(
+      (bytes) => ({ flags: reply.bit, body: bytes }),
+      (error: unknown) => this.#failure(error, name, reply),
+    );
   }
 
   #find(name: string): RpcMethod {

@@ -43,6 +43,10 @@ export class SystemClock implements Clock {
     return this.#time.unixMs();
   }
 
+  nextTurn(callback: () => void): void {
+    setImmediate(callback);
+  }
+
   startTimer(delayMs: number, callback: () => void): Timer {
     return new SystemTimer(this.#time, this.#time.monotonicMs() + delayMs, callback);
   }

@@ -12,6 +12,9 @@ export interface Clock {
   /** Milliseconds since the Unix epoch. */
   nowMs(): number;
 
+  /** Calls `callback` once, after whatever else waits for its turn: for long work that must not hold up others. */
+  nextTurn(callback: () => void): void;
+
   /** Calls `callback` once, never before `delayMs` have passed on the monotonic clock. Does not keep the process alive. */
   startTimer(delayMs: number, callback: () => void): Timer;
 }

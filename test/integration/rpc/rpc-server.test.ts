@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, describe, expect, test } from "@jest/globals";
 import { FLAGS } from "../../../src/adapters/goridge/frame.ts";
+import { PushBatchRequestSchema } from "../../../src/adapters/rpc/gen/jobs/v1/jobs_pb.ts";
 import type { RpcServerOptions } from "../../../src/adapters/rpc/rpc-server.ts";
 import { eventually, pushBody, RpcFixture } from "../../support/rpc-fixture.ts";
 import { request } from "../../support/rpc-peer.ts";
@@ -49,6 +51,51 @@ describe("answering", () => {
       [7, proto],
       [7, json],
     ]);
+  });
+
+  test("a request behind a batch that takes several turns of the event loop is begun after it", async () => {
+    await started();
+    const jobs = Array.from({ length: 10_000 }, (_value, n) => ({
+      id: `${n}`,
+      job: "a",
+      options: { pipeline: "mails" },
+    }));
+    const body = toBinary(PushBatchRequestSchema, create(PushBatchRequestSchema, { jobs }));
+    const large = await fixture.connect();
+
+    large.send(request(proto, 1, "jobs.PushBatch", body), request(proto, 2, "jobs.Push", pushBody("last")));
+    await large.answered(2);
+
+    expect(large.answers.map(({ id, flags }) => [id, flags])).toEqual([
+      [1, proto],
+      [2, proto],
+    ]);
+    expect(fixture.useCases.pushed.at(-1)?.id).toBe("last");
+    expect(fixture.useCases.pushed).toHaveLength(10_001);
+  });
+
+  test("a large batch with a job that can not be read, or a number out of range, is refused whole", async () => {
+    await started();
+    const batch = (priority: bigint): Buffer => {
+      const options = { pipeline: "mails" };
+      const jobs = Array.from({ length: 5000 }, (_value, n) =>
+        n === 4000 ? { id: `${n}`, options: { ...options, priority } } : { id: `${n}`, options },
+      );
+      return Buffer.from(toBinary(PushBatchRequestSchema, create(PushBatchRequestSchema, { jobs })));
+    };
+    const peer = await fixture.connect();
+
+    peer.send(
+      request(proto, 1, "jobs.PushBatch", batch(2n ** 60n)),
+      request(proto, 2, "jobs.PushBatch", batch(1n).subarray(0, -3)),
+    );
+    const answers = await peer.answered(2);
+
+    expect(answers.map((answer) => answer.body.toString())).toEqual([
+      "rpc_push_batch: priority out of range (job 4001 of 5000, id 4000; 0 jobs were pushed)",
+      "goridge_read_request_body: proto: cannot parse invalid wire-format data",
+    ]);
+    expect(fixture.useCases.pushed).toEqual([]);
   });
 
   test("[RPC-15] the smallest and the largest id come back", async () => {

@@ -84,7 +84,12 @@ describe("ListFailed", () => {
   test("ends a page early where it would hold too much, or take too long", async () => {
     await given("a", { payload: new Uint8Array(17 * 1024 * 1024) });
     for (const key of ["b", "c"]) await given(key);
-    const slow = new ListFailed(store, { elapsedMs: ticking(3000), nowMs: () => 0, startTimer: never });
+    const slow = new ListFailed(store, {
+      elapsedMs: ticking(3000),
+      nowMs: () => 0,
+      startTimer: never,
+      nextTurn: never,
+    });
 
     const large = await new ListFailed(store, clock).execute(everything);
     const late = await slow.execute({ ...everything, cursor: "a" });
@@ -275,7 +280,12 @@ describe("RetryFailed", () => {
 
   test("after a minute no further push begins", async () => {
     for (const key of ["a", "b"]) await given(key);
-    const slow = new RetryFailed(store, push, { elapsedMs: ticking(40_000), nowMs: () => 0, startTimer: never });
+    const slow = new RetryFailed(store, push, {
+      elapsedMs: ticking(40_000),
+      nowMs: () => 0,
+      startTimer: never,
+      nextTurn: never,
+    });
 
     const { results } = await slow.execute(asked({ ids: ["a", "b"] }));
 

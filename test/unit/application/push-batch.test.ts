@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import type { BatchReport } from "../../../src/application/push-batch.ts";
+import { type BatchReport, MAX_JOBS_PER_TURN } from "../../../src/application/push-batch.ts";
 import { DeadlineExceededError, DriverUnavailableError, InvalidJobError } from "../../../src/domain/errors.ts";
 import { toHeaders } from "../../../src/domain/job-headers.ts";
 import type { Job } from "../../../src/domain/job.ts";
@@ -28,7 +28,7 @@ describe("PushBatch", () => {
 
     expect(report).toEqual({ pushed: 3, failures: [] });
     expect(world.metrics.linesOf("pushRequested")).toEqual(["pushRequested mails memory batch 3"]);
-    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails memory 3 0"]);
+    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails memory batch 3 0"]);
     expect(world.logged("debug", "job batch was pushed successfully")).toEqual([{ count: 3 }]);
   });
 
@@ -56,7 +56,7 @@ describe("PushBatch", () => {
     const report = await pending;
 
     expect(report).toEqual({ pushed: 9, failures: [{ index: 6, error: refused, unknown: false }] });
-    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails fake 9 0"]);
+    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails fake batch 9 0"]);
     expect(world.metrics.linesOf("pushFailed")).toEqual(["pushFailed mails fake 1"]);
     expect(world.logged("error", "job push batch error")).toEqual([
       { ID: "job-6", failed: 1, count: 10, err: refused },
@@ -77,7 +77,7 @@ describe("PushBatch", () => {
     expect(world.driver("b").calls).toContain("pushBatch of 3");
     expect(report.pushed).toBe(3);
     expect(report.failures.map(({ index }) => index)).toEqual([1, 3, 5]);
-    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded b fake 3 0"]);
+    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded b fake batch 3 0"]);
     expect(world.metrics.linesOf("pushFailed")).toEqual(["pushFailed a fake 3"]);
   });
 
@@ -167,6 +167,79 @@ describe("PushBatch", () => {
     await world.pushBatch.execute(jobs(2));
 
     expect(world.tracer.spans).toMatchObject([{ errors: [down], ended: true }]);
+  });
+});
+
+describe("a batch of more jobs than one turn of the event loop takes", () => {
+  const COUNT = 3 * MAX_JOBS_PER_TURN + 5;
+
+  test("is stored in order, as one request, and lets others have their turn", async () => {
+    const world = await aWorld([{ name: "a" }, { name: "b" }], { workers: 0 });
+    const batch = Array.from({ length: COUNT }, (_value, n) => aJob({ id: `${n}`, pipeline: n % 2 === 0 ? "a" : "b" }));
+    let turns = 0;
+    world.clock.nextTurn = (callback) => {
+      turns += 1;
+      void Promise.resolve().then(callback);
+    };
+
+    const report = await world.pushBatch.execute(batch);
+
+    expect(report).toEqual({ pushed: COUNT, failures: [] });
+    expect(turns).toBeGreaterThan(6);
+    expect((await world.stat.execute()).map(({ active }) => active)).toEqual([COUNT / 2 + 0.5, COUNT / 2 - 0.5]);
+    expect(world.scheduler.take("default")?.taken.item.job.id).toBe("0");
+  });
+
+  test("with one bad job at the end stores nothing", async () => {
+    const world = await aWorld([{}], { workers: 0 });
+    const batch = Array.from({ length: COUNT }, (_value, n) => aJob({ id: n === COUNT - 1 ? "" : `${n}` }));
+
+    const report = await world.pushBatch.execute(batch);
+
+    expect(report).toMatchObject({ pushed: 0, failures: [{ index: COUNT - 1, error: { code: "JOBS_JOB_INVALID" } }] });
+    expect((await world.stat.execute())[0]?.active).toBe(0);
+  });
+
+  test("waits for room as a whole, and says which jobs got none", async () => {
+    const world = await aWorld([{ options: { max_jobs: 10 } }], { workers: 0, timeoutMs: 1000 });
+    const batch = Array.from({ length: COUNT }, (_value, n) => aJob({ id: `${n}` }));
+
+    const pending = world.pushBatch.execute(batch);
+    for (let turn = 0; turn < 20; turn++) await world.settle();
+    await world.clock.advanceAsync(1000);
+    const report = await pending;
+
+    expect(report.pushed).toBe(10);
+    expect(report.failures.map(({ index }) => index)).toEqual(
+      Array.from({ length: COUNT - 10 }, (_value, n) => n + 10),
+    );
+  });
+
+  test("of which the stop of the daemon catches the rest says so", async () => {
+    const world = await aWorld([{}], { workers: 0 });
+    const batch = Array.from({ length: COUNT }, (_value, n) => aJob({ id: `${n}` }));
+    let turns = 0;
+    world.clock.nextTurn = (callback) => {
+      turns += 1;
+      // The jobs are checked in four turns, then stored.
+      if (turns === 5) world.drain.begin();
+      void Promise.resolve().then(callback);
+    };
+
+    const report = await world.pushBatch.execute(batch);
+
+    expect(report.pushed).toBe(MAX_JOBS_PER_TURN);
+    expect(report.failures[0]).toMatchObject({ index: MAX_JOBS_PER_TURN, error: { code: "JOBS_SHUTTING_DOWN" } });
+  });
+
+  test("goes to a broker as one operation", async () => {
+    const world = await aBrokerWorld();
+    const batch = Array.from({ length: COUNT }, (_value, n) => aJob({ id: `${n}` }));
+
+    const report = await world.pushBatch.execute(batch);
+
+    expect(report.pushed).toBe(COUNT);
+    expect(world.driver().pushed.map(({ id }) => id)).toEqual(batch.map(({ id }) => id));
   });
 });
 

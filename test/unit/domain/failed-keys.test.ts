@@ -7,6 +7,9 @@ class WallClock implements Clock {
   ms = Date.UTC(2026, 0, 1);
   elapsedMs = (): number => 0;
   nowMs = (): number => this.ms;
+  nextTurn = (callback: () => void): void => {
+    callback();
+  };
   startTimer = (): { cancel: () => void } => ({ cancel: () => undefined });
 }
 

@@ -1,35 +1,22 @@
 import { create } from "@bufbuild/protobuf";
 import { JobsError } from "../../../domain/errors.ts";
-import type { Job } from "../../../domain/job.ts";
-import {
-  batchErrorText,
-  batchSuffix,
-  destroyErrorText,
-  errorText,
-  type JobsOperation,
-  refusalText,
-} from "../error-text.ts";
+import { destroyErrorText, errorText, type JobsOperation } from "../error-text.ts";
 import {
   DeclareRequestSchema,
   type Pipelines,
   PipelinesSchema,
-  type PushBatchRequest,
-  PushBatchRequestSchema,
-  type PushRequest,
-  PushRequestSchema,
   type Stat,
   type Stats,
   StatSchema,
   StatsSchema,
 } from "../gen/jobs/v1/jobs_pb.ts";
-import { RangeFieldError, toJob } from "../job-proto.ts";
-import type { BatchReport } from "../../../application/push-batch.ts";
 import type { PipelineStat } from "../../../application/stat-pipelines.ts";
 import type { JobsUseCases } from "../jobs-use-cases.ts";
 import { messageShape } from "../message-shape.ts";
 import { RpcError } from "../rpc-error.ts";
 import { type RpcMethod, rpcMethod } from "../rpc-router.ts";
 import { NOTHING } from "../shape.ts";
+import { pushMethods } from "./push-methods.ts";
 
 const PIPELINES = messageShape(PipelinesSchema);
 const STATS = messageShape(StatsSchema);
@@ -64,23 +51,6 @@ export function jobsMethods(useCases: JobsUseCases): readonly RpcMethod[] {
   ];
 }
 
-function pushMethods(useCases: JobsUseCases): readonly RpcMethod[] {
-  return [
-    rpcMethod({
-      name: "jobs.Push",
-      request: messageShape(PushRequestSchema),
-      reply: NOTHING,
-      call: (request) => push(useCases, request),
-    }),
-    rpcMethod({
-      name: "jobs.PushBatch",
-      request: messageShape(PushBatchRequestSchema),
-      reply: NOTHING,
-      call: (request) => pushBatch(useCases, request),
-    }),
-  ];
-}
-
 function stateMethods(useCases: JobsUseCases): readonly RpcMethod[] {
   const stat = (): Promise<Stats> => {
     const stats = attempt("stat", () => useCases.stat.execute());
@@ -110,61 +80,6 @@ function stateMethods(useCases: JobsUseCases): readonly RpcMethod[] {
     rpcMethod({ name: "jobs.Stat", request: NOTHING, reply: STATS, call: stat }),
     rpcMethod({ name: "jobs.GetStats", request: NOTHING, reply: STATS, call: stat }),
   ];
-}
-
-function push(useCases: JobsUseCases, request: PushRequest): Promise<undefined> | undefined {
-  if (request.job === undefined) throw new RpcError(refusalText("push", "job is required"));
-  if (request.job.id === "") throw new RpcError(refusalText("push", "empty ID field not allowed"));
-  let job: Job;
-  try {
-    job = toJob(request.job);
-  } catch (error) {
-    if (error instanceof RangeFieldError) throw new RpcError(refusalText("push", error.message));
-    throw error;
-  }
-  let pushed: Promise<void> | undefined;
-  try {
-    pushed = useCases.push.execute(job);
-  } catch (error) {
-    return rethrow("push", error);
-  }
-  return pushed === undefined ? undefined : asVoid("push", pushed);
-}
-
-function pushBatch(useCases: JobsUseCases, request: PushBatchRequest): Promise<undefined> | undefined {
-  const jobs = toJobs(request);
-  const report = attempt("pushBatch", () => useCases.pushBatch.execute(jobs));
-  if ("then" in report) {
-    return report.then(
-      (value) => {
-        failUnlessAllPushed(value, jobs);
-        return undefined;
-      },
-      (error: unknown) => rethrow("pushBatch", error),
-    );
-  }
-  failUnlessAllPushed(report, jobs);
-  return undefined;
-}
-
-function toJobs(request: PushBatchRequest): readonly Job[] {
-  const messages = request.jobs;
-  const jobs: Job[] = [];
-  for (const message of messages) {
-    try {
-      jobs.push(toJob(message));
-    } catch (error) {
-      if (!(error instanceof RangeFieldError)) throw error;
-      const suffix = batchSuffix(jobs.length, messages.length, message.id, 0);
-      throw new RpcError(refusalText("pushBatch", error.message) + suffix);
-    }
-  }
-  return jobs;
-}
-
-function failUnlessAllPushed(report: BatchReport, jobs: readonly Job[]): void {
-  const text = batchErrorText(report, jobs);
-  if (text !== undefined) throw new RpcError(text);
 }
 
 async function destroy(useCases: JobsUseCases, names: readonly string[]): Promise<Pipelines> {

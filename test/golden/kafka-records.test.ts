@@ -14,6 +14,11 @@ const pairs = goldenCases
     return batch === undefined || record === undefined ? [] : [{ name, push, batch, record }];
   });
 
+/** Written only where a job needs them; RoadRunner takes them for headers like any other. */
+const OURS: ReadonlySet<string> = new Set(["rr_auto_ack", "rr_headers"]);
+
+const CONSUMER = { pipeline: "orders", priority: 10 };
+
 /** The record as the client would give it to us. */
 function fetched({ key, value, headers }: GoldenRecord): FetchedRecord {
   return {
@@ -34,7 +39,7 @@ describe("kafka records as RoadRunner writes them", () => {
     expect(ours.key.toString("hex")).toBe(goldenBytes(record.key)?.toString("hex"));
     // A null value would be a tombstone on a compacted topic, so an empty payload is written as what it is.
     expect(ours.value.toString("hex")).toBe(goldenBytes(record.value)?.toString("hex") ?? "");
-    const written = Object.entries(ours.headers).filter(([name]) => name !== "rr_auto_ack");
+    const written = Object.entries(ours.headers).filter(([name]) => !OURS.has(name));
     const expected = record.headers.filter(([name]) => !TRACE_HEADERS.has(name));
     expect(written.map(([name]) => name).sort()).toEqual(expected.map(([name]) => name).sort());
     for (const [name, hex] of expected) {
@@ -48,7 +53,7 @@ describe("kafka records as RoadRunner writes them", () => {
   test.each(pairs)("its record becomes the job that was pushed: $name", ({ push, batch, record }) => {
     const pushed = goldenJob(push);
 
-    const job = toJob(fetched(record), { topic: batch.topic, partition: batch.partition, offset: 7 }, 10);
+    const job = toJob(fetched(record), { topic: batch.topic, partition: batch.partition, offset: 7 }, CONSUMER);
 
     expect(job.id).toBe(pushed.id);
     expect(job.name).toBe(pushed.name);
@@ -74,7 +79,7 @@ describe("kafka records as RoadRunner writes them", () => {
     const record = goldenCases.find(({ name }) => name === LARGE_PRIORITY)?.published?.[0]?.records?.[0];
     if (record === undefined) throw new Error("the recorded case is missing");
 
-    const job = toJob(fetched(record), { topic: "golden", partition: 0, offset: 7 }, 10);
+    const job = toJob(fetched(record), { topic: "golden", partition: 0, offset: 7 }, CONSUMER);
 
     expect(job.priority).toBe(Number.MAX_SAFE_INTEGER);
   });

@@ -163,13 +163,10 @@ describeWithBroker("kafka", "kafka: what becomes of a record", ({ address }) => 
       await driver.resume(NO_SIGNAL);
       await until("the first runs", () => sink.entries.length >= 1000);
 
-      await Promise.all(
-        sink.entries
-          .slice(0, 1000)
-          .map(({ delivery }) =>
-            delivery.settle({ t: "requeue", headers: { ...delivery.job.headers, a: ["again"] }, delayMs: 0 }),
-          ),
-      );
+      const requeued = sink.entries.slice(0, 1000).map(async ({ delivery }) => {
+        await delivery.settle({ t: "requeue", headers: { ...delivery.job.headers, a: ["again"] }, delayMs: 0 });
+      });
+      await Promise.all(requeued);
       await until("the second runs", () => sink.entries.length >= 2000);
       for (const { delivery } of sink.entries.slice(1000)) await delivery.settle(ACK);
       await world.close(pipeline);

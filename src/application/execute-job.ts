@@ -97,12 +97,15 @@ export class ExecuteJob {
 
   /** Gives the job to a free worker of the pool. */
   start(ticket: Ticket, pool: WorkerPool): void {
-    const { drain, clock, tracer, log } = this.#parts;
+    const { drain, clock, tracer, log, metrics } = this.#parts;
     drain.jobStarted();
     const delivery = this.#acknowledged(ticket);
     const job = this.#stamped(ticket, delivery);
     const span = tracer.enabled ? tracer.start("jobs_listener", job.headers, {}) : undefined;
-    const execution = new Execution(this, ticket, delivery, job, clock.elapsedMs(), span);
+    const nowMs = clock.elapsedMs();
+    const execution = new Execution(this, ticket, delivery, job, nowMs, span);
+    const { name, driver } = ticket.flow.definition;
+    metrics.started(name, driver, pool.name, Math.max(0, nowMs - ticket.taken.arrival) / 1000);
     if (job.headers !== NO_HEADERS) this.#checkPool(execution);
     const { policy } = ticket.flow.definition;
     const { deliveries = 0 } = delivery;
@@ -233,10 +236,10 @@ export class ExecuteJob {
 
   #end(execution: Execution, decision: Decision, outcome: ExecutionOutcome, end: SettlementEnd): void {
     const { scheduler, metrics, drain, log, clock } = this.#parts;
-    const { ticket, span, startedAtMs } = execution;
+    const { ticket, span, startedAtMs, job } = execution;
     const { name, driver } = ticket.flow.definition;
     if (decision.t !== "put_back") scheduler.settled(ticket);
-    metrics.executed(name, driver, outcome, (clock.elapsedMs() - startedAtMs) / 1000);
+    metrics.executed(name, driver, outcome, (clock.elapsedMs() - startedAtMs) / 1000, job.name);
     // What was not done was reported when it failed.
     if (end === "done" && (log.verbose || decision.t !== "ack")) log.ended(decision, execution.facts);
     if (span !== undefined) {

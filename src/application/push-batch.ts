@@ -198,7 +198,7 @@ export class PushBatch {
     const { name, driver } = group.pipeline.definition;
     const pushed = group.jobs.length - failures.length;
     const seconds = (this.#clock.elapsedMs() - startedAt) / 1000;
-    if (pushed > 0) this.#metrics.pushSucceeded(name, driver, pushed, seconds);
+    if (pushed > 0) this.#metrics.pushSucceeded(name, driver, "batch", pushed, seconds);
     if (failures.length === 0) return failures;
     this.#metrics.pushFailed(name, driver, failures.length);
     return failures.map((failure) => ({ ...failure, index: group.indexes[failure.index] ?? failure.index }));

@@ -99,7 +99,7 @@ export class PushJob {
   #succeeded(pipeline: Pipeline, job: Job, startedAt: number): void {
     const { name, driver } = pipeline.definition;
     const elapsedMs = this.#clock.elapsedMs() - startedAt;
-    this.#metrics.pushSucceeded(name, driver, 1, elapsedMs / 1000);
+    this.#metrics.pushSucceeded(name, driver, "single", 1, elapsedMs / 1000);
     if (!this.#log.enabled("debug")) return;
     this.#log.debug(
       { ID: job.id, pipeline: name, driver, elapsed: Math.round(elapsedMs) },

@@ -57,7 +57,13 @@ export class StatPipelines {
   }
 }
 
-function toStat({ definition, driver, state }: Pipeline, stats: DriverStats | undefined, error: string): PipelineStat {
+function toStat(
+  { definition, driver, state }: Pipeline,
+  stats: DriverStats | undefined,
+  failure: string,
+): PipelineStat {
+  const { link } = driver;
+  const error = failure === "" && link.t === "degraded" ? link.reason : failure;
   return {
     pipeline: definition.name,
     driver: definition.driver,

@@ -47,9 +47,10 @@ export interface DriverFlags {
   readonly foreignMessages: boolean;
   /**
    * What becomes of deliveries when their connection is lost. `stale`: the broker delivers them again, and they can not
-   * be settled any more. `valid`: they can be settled all the same.
+   * be settled any more. `valid`: they can be settled all the same. `recovered`: what the broker delivers again goes to
+   * the delivery that is open, which can be settled from then on; one that was acknowledged before is not run again.
    */
-  readonly afterLostConnection: "stale" | "valid";
+  readonly afterLostConnection: "stale" | "valid" | "recovered";
   /** Whether `link` tells of a lost connection; not so where each call is a connection of its own. */
   readonly linkFollowsConnection: boolean;
   /** Time after which the jobs of a consumer that is gone are delivered to another one at the latest, milliseconds. */

@@ -1,6 +1,7 @@
 import type { Container } from "inversify";
 import type { Logger } from "../domain/ports/logger.ts";
 import type { Config } from "./config/config.ts";
+import { loadConfiguredModules } from "./configured-modules.ts";
 import { createContainer } from "./container.ts";
 import { Lifecycle, type Service } from "./lifecycle/lifecycle.ts";
 import { TOKENS } from "./tokens.ts";
@@ -32,6 +33,7 @@ export function createJobsd(config: Config, logger: Logger): Jobsd {
   return {
     container,
     start: async () => {
+      await loadConfiguredModules(container, config);
       const services: readonly Service[] = container.getAll(TOKENS.Service);
       lifecycle = new Lifecycle(services, logger);
       try {

@@ -1,4 +1,5 @@
 import type { ServiceIdentifier } from "inversify";
+import type { RpcMethod } from "../adapters/rpc/rpc-router.ts";
 import type { DriverLoader } from "../application/driver-catalog.ts";
 import type { Clock } from "../domain/ports/clock.ts";
 import type { DriverFactory } from "../domain/ports/driver-factory.ts";
@@ -29,6 +30,8 @@ export const TOKENS = {
   DriverLoader: Symbol.for("jobsd.DriverLoader") as ServiceIdentifier<DriverLoader>,
   /** Bound once per worker pool; injected as an array. */
   WorkerPool: Symbol.for("jobsd.WorkerPool") as ServiceIdentifier<WorkerPool>,
+  /** Further methods of the RPC, bound once per part that brings some; injected as an array of arrays. */
+  RpcMethods: Symbol.for("jobsd.RpcMethods") as ServiceIdentifier<readonly RpcMethod[]>,
   /** Bound once per part that is started and stopped; injected as an array. */
   Service: Symbol.for("jobsd.Service") as ServiceIdentifier<Service>,
 } as const;

@@ -15,12 +15,16 @@ export class FakeMetrics implements Metrics {
     this.#add("pushRequested", pipeline, driver, source, jobs);
   }
 
-  pushSucceeded(pipeline: string, driver: string, jobs: number, seconds: number): void {
-    this.#add("pushSucceeded", pipeline, driver, jobs, seconds);
+  pushSucceeded(pipeline: string, driver: string, source: PushSource, jobs: number, seconds: number): void {
+    this.#add("pushSucceeded", pipeline, driver, source, jobs, seconds);
   }
 
   pushFailed(pipeline: string, driver: string, jobs: number): void {
     this.#add("pushFailed", pipeline, driver, jobs);
+  }
+
+  started(pipeline: string, driver: string, pool: string, seconds: number): void {
+    this.#add("started", pipeline, driver, pool, seconds);
   }
 
   executed(pipeline: string, driver: string, outcome: ExecutionOutcome, seconds: number): void {

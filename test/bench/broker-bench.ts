@@ -124,11 +124,9 @@ class Round {
     }
     results.single.push(median(ours));
     results.bareSingle.push(median(theirs));
-    const waiting = 2 * BATCH + inTurn + singles;
-    if (consumed > waiting) {
-      await pushAll(client, consumed - waiting);
-      await bare.publishAll(consumed - waiting);
-    }
+    const waiting = 2 * BATCH + singles;
+    if (consumed > waiting) await pushAll(client, consumed - waiting);
+    if (consumed > waiting + inTurn) await bare.publishAll(consumed - waiting - inTurn);
     results.consume.push((consumed * 1000) / (await millis(() => consume(client, consumed))));
     results.bareConsume.push((consumed * 1000) / (await millis(() => bare.consumeAll(consumed))));
   }

@@ -1,4 +1,5 @@
 import type { BrokerBench } from "./broker-bench.ts";
+import { natsBench } from "./nats-bench.ts";
 
 /** Brokers with a bench of their own, named by the kind of their driver. */
-export const BROKER_BENCHES: readonly BrokerBench[] = [];
+export const BROKER_BENCHES: readonly BrokerBench[] = [natsBench];

@@ -4,7 +4,7 @@ import type { HeldDelivery } from "./held-deliveries.ts";
 
 /** Settles the deliveries it made. */
 export interface DeliveryOwner {
-  settle(delivery: NatsDelivery, settlement: Settlement): Promise<void>;
+  settle(delivery: NatsDelivery, settlement: Settlement): Promise<void> | undefined;
   settledTwice(delivery: NatsDelivery, settlement: Settlement): void;
 }
 

@@ -287,7 +287,9 @@ export class NatsDriver implements Driver {
     const { stream, deleteStreamOnStop } = this.#options;
     const fields = { pipeline: this.#context.pipeline.name, stream };
     const { log } = this.#services;
-    const work = (deleteStreamOnStop ? connection.deleteStream(stream) : connection.flush()).then(
+    const confirmed = this.#settler.confirmed();
+    const left = confirmed.then(() => (deleteStreamOnStop ? connection.deleteStream(stream) : connection.flush()));
+    const work = left.then(
       () => {
         if (deleteStreamOnStop) log.info(fields, "stream was deleted");
       },

@@ -1,11 +1,14 @@
 import type { Settlement } from "../../domain/delivery.ts";
 import { DriverUnavailableError, type JobsError, StaleDeliveryError } from "../../domain/errors.ts";
 import type { JobHeaders } from "../../domain/job-headers.ts";
+import type { Clock } from "../../domain/ports/clock.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
+import type { Metrics } from "../../domain/ports/metrics.ts";
 import type { HeldDeliveries } from "./held-deliveries.ts";
 import type { NatsConnection, ReplyHandler } from "./nats-connection.ts";
 import type { DeliveryOwner, NatsDelivery } from "./nats-delivery.ts";
 import { API_CODES, type RequestFailure } from "./nats-errors.ts";
+import { ACK, UnconfirmedAcks } from "./unconfirmed-acks.ts";
 import { sameHeaders } from "./nats-headers.ts";
 import type { NatsOptions } from "./nats-options.ts";
 
@@ -14,7 +17,9 @@ export interface SettlerSurroundings {
   readonly pipeline: string;
   readonly options: NatsOptions;
   readonly held: HeldDeliveries<NatsDelivery>;
+  readonly clock: Clock;
   readonly log: Logger;
+  readonly metrics: Metrics;
   /** The open session; `undefined` while there is none. */
   readonly connection: () => NatsConnection | undefined;
   /** Waits for one. @throws {DriverUnavailableError} not in time */
@@ -25,7 +30,6 @@ export interface SettlerSurroundings {
   readonly parked: () => void;
 }
 
-const ACK = Buffer.from("+ACK");
 const TERM = Buffer.from("+TERM");
 const NAK = Buffer.from("-NAK");
 const SHORTEST_CONFIRM_MS = 1_000;
@@ -43,6 +47,7 @@ export function nakBody(delayMs: number): Uint8Array {
 export class NatsSettler implements DeliveryOwner {
   readonly #surroundings: SettlerSurroundings;
   readonly #confirmMs: number;
+  readonly #acks: UnconfirmedAcks;
   #deletes: boolean;
 
   constructor(surroundings: SettlerSurroundings) {
@@ -50,9 +55,29 @@ export class NatsSettler implements DeliveryOwner {
     const { ackWaitMs, deleteAfterAck } = surroundings.options;
     this.#confirmMs = Math.min(LONGEST_CONFIRM_MS, Math.max(SHORTEST_CONFIRM_MS, ackWaitMs / 2));
     this.#deletes = deleteAfterAck;
+    this.#acks = new UnconfirmedAcks(surroundings, this.#confirmMs);
   }
 
-  async settle(delivery: NatsDelivery, settlement: Settlement): Promise<void> {
+  /** An acknowledgement is done when it is written: until it is confirmed, it is this object's to see to it. */
+  settle(delivery: NatsDelivery, settlement: Settlement): Promise<void> | undefined {
+    if (settlement.t === "ack" && !delivery.stale && this.#acks.canTake) {
+      const connection = this.#surroundings.connection();
+      if (connection !== undefined) {
+        this.#surroundings.held.finish(delivery);
+        this.#acks.send(connection, delivery.reply);
+        if (this.#deletes) this.#acks.follow(this.#delete(delivery.sequence));
+        return undefined;
+      }
+    }
+    return this.#settle(delivery, settlement);
+  }
+
+  /** Acknowledgements are confirmed, or given up. Bounded by the time each of them has. Never rejects. */
+  confirmed(): Promise<void> {
+    return this.#acks.idle();
+  }
+
+  async #settle(delivery: NatsDelivery, settlement: Settlement): Promise<void> {
     try {
       if (delivery.stale) throw new StaleDeliveryError("nats", delivery.job.id);
       await this.#carryOut(delivery, settlement);

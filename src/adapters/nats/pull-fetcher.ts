@@ -21,6 +21,9 @@ const HEARTBEAT_MS = 5_000;
 /** Silence after which the consumer is taken for dead. */
 const MAX_SILENCE_MS = 2.5 * HEARTBEAT_MS;
 const RETRY_MS = 250;
+/** Credit that comes back within so long is asked for together. */
+const GATHER_MS = 1;
+const MAX_BATCH = 10_000;
 const NANOS_PER_MS = 1_000_000;
 const PENDING_MESSAGES = "Nats-Pending-Messages";
 
@@ -38,6 +41,7 @@ export class PullFetcher {
   #heardAtMs = 0;
   #watch: Timer | undefined;
   #retry: Timer | undefined;
+  #gathering: Timer | undefined;
 
   constructor(surroundings: FetcherSurroundings) {
     this.#surroundings = surroundings;
@@ -59,19 +63,28 @@ export class PullFetcher {
     this.#inbox = inbox;
     this.#heardAtMs = this.#surroundings.clock.elapsedMs();
     this.#watchSilence();
-    this.refill();
+    this.#request();
   }
 
-  /** There is credit. Must return at once. */
+  /**
+   * There may be credit. Returns at once: jobs end one by one, and a request for one message costs as much as a
+   * request for many, so what is given back within a moment is asked for together.
+   */
   refill(): void {
+    if (this.#gathering !== undefined || this.#inbox === undefined) return;
+    this.#gathering = this.#surroundings.clock.startTimer(GATHER_MS, () => {
+      this.#gathering = undefined;
+      this.#request();
+    });
+  }
+
+  #request(): void {
     const connection = this.#connection;
     const inbox = this.#inbox;
     if (connection === undefined || inbox === undefined || this.#retry !== undefined) return;
-    const credit = this.#surroundings.credit();
-    const missing = credit - this.#outstanding;
-    // Small requests cost as much as large ones: while some are open, wait until it is worth it.
-    if (missing < 1 || (this.#outstanding > 0 && missing < this.#outstanding)) return;
-    const batch = Math.min(missing, 10_000);
+    const missing = this.#surroundings.credit() - this.#outstanding;
+    if (missing < 1 || missing < this.#outstanding) return;
+    const batch = Math.min(missing, MAX_BATCH);
     const body = `{"batch":${batch},"expires":${EXPIRES_MS * NANOS_PER_MS},"idle_heartbeat":${HEARTBEAT_MS * NANOS_PER_MS}}`;
     if (this.#outstanding === 0) this.#heardAtMs = this.#surroundings.clock.elapsedMs();
     this.#outstanding += batch;
@@ -98,6 +111,8 @@ export class PullFetcher {
     this.#watch = undefined;
     this.#retry?.cancel();
     this.#retry = undefined;
+    this.#gathering?.cancel();
+    this.#gathering = undefined;
   }
 
   #received(inbox: NatsInbox, message: NatsMessage): void {

@@ -66,7 +66,9 @@ export class ReconnectingLink<S extends Session> {
     const { clock } = this.#services;
     if (this.#state.t !== "connecting") return this.#state;
     const lostForMs = clock.nowMs() - this.#lostAtMs;
-    if (this.#running === undefined || lostForMs < this.#options.redialTimeoutMs) return this.#state;
+    // A link that has never worked is not in the middle of a hiccup.
+    const patient = this.#hadSession ? lostForMs < this.#options.redialTimeoutMs : this.#state.attempt === 0;
+    if (this.#running === undefined || patient) return this.#state;
     return { t: "degraded", reason: this.#state.reason, sinceMs: this.#lostAtMs };
   }
 

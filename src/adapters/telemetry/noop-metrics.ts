@@ -14,6 +14,10 @@ export class NoopMetrics implements Metrics {
     return;
   }
 
+  started(): void {
+    return;
+  }
+
   executed(): void {
     return;
   }

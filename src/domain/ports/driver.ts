@@ -25,10 +25,13 @@ export interface DeliverySink {
  * a pipeline that consumes goes on as soon as the link is ready again.
  */
 export type LinkState =
-  /** Not connected since the start or since a short while. `attempt` counts from 1. */
+  /** Not connected since a short while; before the first try `attempt` is 0. */
   | { readonly t: "connecting"; readonly attempt: number; readonly reason: string }
   | { readonly t: "ready" }
-  /** Not connected for longer than the driver's limit; it keeps trying. `sinceMs`: Unix milliseconds of the loss. */
+  /**
+   * Not connected for longer than the driver's limit, or a first try failed and there was no connection yet; it keeps
+   * trying. `sinceMs`: Unix milliseconds of the loss, or of the start.
+   */
   | { readonly t: "degraded"; readonly reason: string; readonly sinceMs: number }
   | { readonly t: "closed" };
 

@@ -14,10 +14,15 @@ export interface Metrics {
   /** Jobs a producer asked to push to an existing pipeline, before the driver was called. */
   pushRequested(pipeline: string, driver: string, source: PushSource, jobs: number): void;
   /** `seconds` from the call to the driver's answer. */
-  pushSucceeded(pipeline: string, driver: string, jobs: number, seconds: number): void;
+  pushSucceeded(pipeline: string, driver: string, source: PushSource, jobs: number, seconds: number): void;
   pushFailed(pipeline: string, driver: string, jobs: number): void;
-  /** Exactly once for each delivery that left the queue. `seconds` from its start; 0 if it did not start. */
-  executed(pipeline: string, driver: string, outcome: ExecutionOutcome, seconds: number): void;
+  /** A delivery left the queue of this pool after `seconds` in it. */
+  started(pipeline: string, driver: string, pool: string, seconds: number): void;
+  /**
+   * Exactly once for each delivery that left the queue. `seconds` from its start; 0 if it did not start. `job` is its
+   * name: anything a producer wrote.
+   */
+  executed(pipeline: string, driver: string, outcome: ExecutionOutcome, seconds: number, job: string): void;
   /** An execution that ended without a verdict of the worker. */
   attemptFailed(pipeline: string, reason: FailureReason): void;
   deadLettered(pipeline: string, reason: DeadReason): void;

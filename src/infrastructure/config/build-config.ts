@@ -1,4 +1,5 @@
 import { DEFAULT_POLICY, type Policy, RR_POLICY } from "../../domain/policy.ts";
+import { HttpBuilder } from "./build-http.ts";
 import { LogsBuilder } from "./build-logs.ts";
 import { PoolsBuilder } from "./build-pools.ts";
 import type {
@@ -45,11 +46,14 @@ export class ConfigBuilder {
     this.#checkOtherWork();
     const base = jobsd.compat === "rr" ? RR_POLICY : DEFAULT_POLICY;
     const policy = readPolicy(jobsd.policy, base, ["jobsd", "policy"], this.#places, this.#problems);
+    const http = new HttpBuilder(this.#input, this.#places, this.#problems);
     return {
       rpc: this.#rpc(),
       server: this.#server(),
       jobs: this.#jobs(policy),
       logs: new LogsBuilder(this.#input, this.#places, this.#problems).build(),
+      status: http.status(),
+      metrics: http.metrics(),
       amqp: this.#broker("amqp"),
       kafka: this.#broker("kafka"),
       sqs: this.#broker("sqs"),

@@ -15,6 +15,10 @@ export interface Config {
   readonly server: ServerConfig;
   readonly jobs: JobsConfig;
   readonly logs: LogsConfig;
+  /** Undefined without a section `status`. */
+  readonly status: StatusConfig | undefined;
+  /** Undefined without a section `metrics`. */
+  readonly metrics: MetricsConfig | undefined;
   /** Brokers of pipelines, each undefined if the file has no such section. */
   readonly amqp: AmqpInput | undefined;
   readonly kafka: KafkaInput | undefined;
@@ -29,6 +33,41 @@ export interface Config {
 export type ListenAddress =
   | { readonly t: "tcp"; /** Empty = all interfaces. */ readonly host: string; readonly port: number }
   | { readonly t: "unix"; readonly path: string };
+
+/** Where an HTTP server listens. */
+export interface HttpAddress {
+  /** Empty = all interfaces. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface StatusConfig extends HttpAddress {
+  /** HTTP status of an answer that says no, 100…599. */
+  readonly unavailableCode: number;
+  /** Limit of one check. */
+  readonly checkTimeoutMs: number;
+}
+
+export interface MetricsConfig extends HttpAddress {
+  /** Metrics of the application that exist from the start, by name. */
+  readonly collect: Readonly<Record<string, CollectorConfig>>;
+  /** Job names that are counted apart: all, none, or these. */
+  readonly jobLabel: boolean | readonly string[];
+  /** Whether the series of Go that dashboards use are there. */
+  readonly goCompat: boolean;
+  /** How long the endpoint goes on after the jobs have ended, so that the last numbers are fetched. */
+  readonly lingerMs: number;
+}
+
+export interface CollectorConfig {
+  readonly type: string;
+  readonly help: string;
+  readonly namespace: string;
+  readonly subsystem: string;
+  readonly labels: readonly string[];
+  readonly buckets: readonly number[];
+  readonly objectives: Readonly<Record<string, number>>;
+}
 
 export interface RpcConfig {
   /** False if the file has no section `rpc`: then nothing listens. */

@@ -8,7 +8,7 @@ import type { Config } from "./config.ts";
 import { defaultMemoryMaxBytes, readMemoryFacts } from "./memory-limit.ts";
 import { normalize, type PlaceIndex } from "./normalize.ts";
 import { OVERRIDE_PLACE, parseOverride } from "./overrides.ts";
-import { formatProblem, type Place, type Problem, ProblemList } from "./problems.ts";
+import { ConfigProblems, formatProblem, type Place, type Problem, ProblemList } from "./problems.ts";
 import { rootSchema } from "./schema/root-schema.ts";
 import { readText } from "./sources.ts";
 
@@ -156,5 +156,6 @@ function throwErrors(problems: ProblemList, warningsToo = false): void {
   const errors = problems.of("error");
   const warnings = problems.of("warning");
   if (errors.length === 0 && !(warningsToo && warnings.length > 0)) return;
-  throw new InvalidConfigError([...errors, ...warnings].map(formatProblem));
+  const all = [...errors, ...warnings];
+  throw new InvalidConfigError(all.map(formatProblem), { cause: new ConfigProblems(all) });
 }

@@ -138,8 +138,8 @@ const operations = new ContainerModule(({ bind }) => {
     .inSingletonScope();
   bind(Health)
     .toResolvedValue(
-      (pools: WorkerPool[], drain, { jobsd }) => new Health(pools, drain, jobsd.status.ready),
-      [ALL_POOLS, Drain, TOKENS.Config],
+      (pools: WorkerPool[], registry, drain, { jobsd }) => new Health(pools, registry, drain, jobsd.status.ready),
+      [ALL_POOLS, PipelineRegistry, Drain, TOKENS.Config],
     )
     .inSingletonScope();
 });

@@ -10,6 +10,7 @@ type Load = (container: Container) => Promise<DriverFactory>;
  * client of a broker nobody uses costs nothing.
  */
 const DRIVERS: Readonly<Record<string, Load>> = {
+  beanstalk: async (container) => (await import("./beanstalk.module.ts")).loadBeanstalk(container),
   amqp: async (container) => (await import("./amqp.module.ts")).loadAmqp(container),
   kafka: async (container) => (await import("./kafka.module.ts")).loadKafka(container),
   sqs: async (container) => (await import("./sqs.module.ts")).loadSqs(container),

@@ -7,7 +7,7 @@ import { type FailedJobsUseCases, jobsdFailedMethods } from "../../adapters/rpc/
 import { rpcMethods } from "../../adapters/rpc/methods/rpc-methods.ts";
 import { statusMethods } from "../../adapters/rpc/methods/status-methods.ts";
 import { informerMethods, resetterMethods, type WorkersUseCases } from "../../adapters/rpc/methods/workers-methods.ts";
-import { RpcRouter } from "../../adapters/rpc/rpc-router.ts";
+import { type RpcMethod, RpcRouter } from "../../adapters/rpc/rpc-router.ts";
 import { RpcServer } from "../../adapters/rpc/rpc-server.ts";
 import { DeclarePipeline } from "../../application/declare-pipeline.ts";
 import { DeleteFailed } from "../../application/delete-failed.ts";
@@ -36,6 +36,8 @@ const JOBS_USE_CASES = Symbol.for("jobsd.JobsUseCases") as ServiceIdentifier<Job
 const WORKERS = Symbol.for("jobsd.WorkersUseCases") as ServiceIdentifier<WorkersUseCases>;
 const JOBSD = Symbol.for("jobsd.JobsdUseCases") as ServiceIdentifier<JobsdUseCases>;
 const FAILED_JOBS = Symbol.for("jobsd.FailedJobsUseCases") as ServiceIdentifier<FailedJobsUseCases>;
+
+const MORE_METHODS = { isMultiple: true, serviceIdentifier: TOKENS.RpcMethods, optional: true } as const;
 
 /** Use cases as the services need them. */
 const serviceUseCases = new ContainerModule(({ bind }) => {
@@ -97,7 +99,7 @@ const serviceUseCases = new ContainerModule(({ bind }) => {
 const server = new ContainerModule(({ bind }) => {
   bind(RpcRouter)
     .toResolvedValue(
-      (jobs, workers, jobsd, failed, health, config, log) => {
+      (jobs, workers, jobsd, failed, health, config, log, more: (readonly RpcMethod[])[]) => {
         const { redactConfig } = config.rpc;
         const methods = [
           ...jobsMethods(jobs),
@@ -107,11 +109,12 @@ const server = new ContainerModule(({ bind }) => {
           ...jobsdFailedMethods(failed),
           ...statusMethods(health),
           ...appMethods(log.channel("app"), (text) => process.stderr.write(text)),
+          ...more.flat(),
           ...rpcMethods(RR_VERSION, () => JSON.stringify(redactConfig ? redacted(config.source) : config.source)),
         ];
         return new RpcRouter(methods, log.channel("rpc"));
       },
-      [JOBS_USE_CASES, WORKERS, JOBSD, FAILED_JOBS, Health, TOKENS.Config, TOKENS.Logger],
+      [JOBS_USE_CASES, WORKERS, JOBSD, FAILED_JOBS, Health, TOKENS.Config, TOKENS.Logger, MORE_METHODS],
     )
     .inSingletonScope();
   bind(RpcServer)

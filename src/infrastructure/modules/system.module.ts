@@ -6,11 +6,13 @@ import { SystemClock } from "../../adapters/system/system-clock.ts";
 import { SystemRandom } from "../../adapters/system/system-random.ts";
 import { UuidGenerator } from "../../adapters/system/uuid.ts";
 import { NoopMetrics } from "../../adapters/telemetry/noop-metrics.ts";
+import { PromMetrics } from "../../adapters/telemetry/prom-metrics.ts";
 import { NoopTracer } from "../../adapters/telemetry/noop-tracer.ts";
 import type { Clock } from "../../domain/ports/clock.ts";
 import type { FailedStore } from "../../domain/ports/failed-store.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
-import type { FailedStoreConfig } from "../config/config.ts";
+import type { Metrics } from "../../domain/ports/metrics.ts";
+import type { FailedStoreConfig, MetricsConfig } from "../config/config.ts";
 import { JOBS_LOGGER, TOKENS } from "../tokens.ts";
 
 /** Drivers whose jobs live in the memory of the daemon. */
@@ -28,7 +30,7 @@ export const systemModule = new ContainerModule(({ bind }) => {
     .toResolvedValue(() => new UuidGenerator())
     .inSingletonScope();
   bind(TOKENS.Metrics)
-    .toResolvedValue(() => new NoopMetrics())
+    .toResolvedValue(({ metrics }) => metricsOf(metrics), [TOKENS.Config])
     .inSingletonScope();
   bind(TOKENS.Tracer)
     .toResolvedValue(() => new NoopTracer())
@@ -43,6 +45,13 @@ export const systemModule = new ContainerModule(({ bind }) => {
     .toResolvedValue((log) => log.channel("jobs"), [TOKENS.Logger])
     .inSingletonScope();
 });
+
+/** Counted only where somebody may ask. */
+function metricsOf(config: MetricsConfig | undefined): Metrics {
+  if (config === undefined) return new NoopMetrics();
+  const { jobLabel } = config;
+  return new PromMetrics(typeof jobLabel === "boolean" ? jobLabel : new Set(jobLabel));
+}
 
 /** On the disk; in memory if that was chosen, or as far as it has to be because the disk can not be used. */
 function failedStore(config: FailedStoreConfig, clock: Clock, log: Logger): FailedStore {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import { Health, type ReadyMeans } from "../../../src/application/health.ts";
 import { Drain } from "../../../src/domain/drain.ts";
+import { PipelineRegistry } from "../../../src/domain/pipeline-registry.ts";
 import type { PoolStatus } from "../../../src/domain/ports/worker-pool.ts";
 
 const IDLE: PoolStatus = { size: 2, ready: 2, working: 0, starting: 0, degraded: false };
@@ -11,7 +12,8 @@ function health(means: ReadyMeans, ...pools: readonly PoolStatus[]): { health: H
   const drain = new Drain();
   return {
     health: new Health(
-      pools.map((status) => ({ status: () => status })),
+      pools.map((status) => ({ name: "default", status: () => status })),
+      new PipelineRegistry(),
       drain,
       means,
     ),

@@ -28,7 +28,7 @@ describe("PushBatch", () => {
 
     expect(report).toEqual({ pushed: 3, failures: [] });
     expect(world.metrics.linesOf("pushRequested")).toEqual(["pushRequested mails memory batch 3"]);
-    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails memory 3 0"]);
+    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails memory batch 3 0"]);
     expect(world.logged("debug", "job batch was pushed successfully")).toEqual([{ count: 3 }]);
   });
 
@@ -56,7 +56,7 @@ describe("PushBatch", () => {
     const report = await pending;
 
     expect(report).toEqual({ pushed: 9, failures: [{ index: 6, error: refused, unknown: false }] });
-    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails fake 9 0"]);
+    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails fake batch 9 0"]);
     expect(world.metrics.linesOf("pushFailed")).toEqual(["pushFailed mails fake 1"]);
     expect(world.logged("error", "job push batch error")).toEqual([
       { ID: "job-6", failed: 1, count: 10, err: refused },
@@ -77,7 +77,7 @@ describe("PushBatch", () => {
     expect(world.driver("b").calls).toContain("pushBatch of 3");
     expect(report.pushed).toBe(3);
     expect(report.failures.map(({ index }) => index)).toEqual([1, 3, 5]);
-    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded b fake 3 0"]);
+    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded b fake batch 3 0"]);
     expect(world.metrics.linesOf("pushFailed")).toEqual(["pushFailed a fake 3"]);
   });
 

@@ -13,7 +13,7 @@ describe("PushJob", () => {
 
     expect(pending).toBeUndefined();
     expect(world.metrics.linesOf("pushRequested")).toEqual(["pushRequested mails memory single 1"]);
-    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails memory 1 0"]);
+    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails memory single 1 0"]);
     expect(world.logged("debug", "job was pushed successfully")).toEqual([
       { ID: "a", pipeline: "mails", driver: "memory", elapsed: 0 },
     ]);
@@ -30,7 +30,7 @@ describe("PushJob", () => {
     await pending;
 
     expect(before).toEqual([]);
-    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails fake 1 1.5"]);
+    expect(world.metrics.linesOf("pushSucceeded")).toEqual(["pushSucceeded mails fake single 1 1.5"]);
   });
 
   test("[JC-1] gives a job without priority the pipeline's, which Stat shows", async () => {

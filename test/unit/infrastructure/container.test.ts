@@ -34,6 +34,9 @@ function aConfig(pipelines = "p: {driver: memory}"): Config {
   return load(`${MINIMAL}jobs: {consume: [p], pool: {num_workers: 1}, pipelines: {${pipelines}}}\n`).config;
 }
 
+/** Ports nobody has to be behind, or many may be. */
+const OPTIONAL = new Set(["Service", "DriverLoader", "RpcMethods"]);
+
 describe("createContainer", () => {
   test.each<[string, ServiceIdentifier]>([
     ...[PushJob, PushBatch, DeclarePipeline, DestroyPipelines, PausePipelines, ResumePipelines].map(byName),
@@ -48,7 +51,7 @@ describe("createContainer", () => {
     expect(container.get(identifier)).toBe(built);
   });
 
-  test.each(Object.entries(TOKENS).filter(([name]) => name !== "Service" && name !== "DriverLoader"))(
+  test.each(Object.entries(TOKENS).filter(([name]) => !OPTIONAL.has(name)))(
     "has something behind port %s",
     (_, token) => {
       const container = createContainer(aConfig(), new FakeLogger());
@@ -62,7 +65,15 @@ describe("createContainer", () => {
 
     const services = container.getAll(TOKENS.Service);
 
-    expect(services.map(({ name }) => name).sort()).toEqual(["consumers", "drivers", "failed store", "rpc", "workers"]);
+    expect(services.map(({ name }) => name).sort()).toEqual([
+      "consumers",
+      "drivers",
+      "failed store",
+      "on_init",
+      "rpc",
+      "worker relays",
+      "workers",
+    ]);
   });
 });
 

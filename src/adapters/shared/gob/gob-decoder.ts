@@ -1,9 +1,11 @@
 import { GobReader } from "./gob-reader.ts";
 import {
   BUILTIN_TYPES,
+  GOB_BYTES,
   GOB_INT,
   GOB_STRING,
   GobError,
+  type GobField,
   type GobObject,
   type GobStruct,
   type GobType,
@@ -55,10 +57,16 @@ const WIRE_TYPE: GobStruct = struct("WireType", {
  * value or a `GobError`. Bytes behind the first value are ignored, as Go does.
  */
 export class GobDecoder {
+  readonly #bytesFields: ReadonlySet<string>;
   /** Streams of one sender begin with the same definitions: those of the last one are kept. */
   #prefix: Buffer = Buffer.alloc(0);
   #prefixDefinitions: ReadonlyMap<number, Definition> = new Map();
   #prefixTypes = new Map<number, GobType>();
+
+  /** @param options `bytesFields`: fields of structs that are read as bytes where a sender wrote them as text */
+  constructor(options: { readonly bytesFields?: readonly string[] } = {}) {
+    this.#bytesFields = new Set(options.bytesFields);
+  }
 
   /** @throws {GobError} the bytes are no gob stream, or one that uses what we can not read */
   decode(stream: Uint8Array): GobMessage {
@@ -74,7 +82,7 @@ export class GobDecoder {
       const id = smallInt(reader);
       if (id > 0) {
         if (own) this.#remember(stream, start, definitions, types);
-        return readMessage(reader, typeOf(id, definitions, types));
+        return readMessage(reader, this.#typeOf(id, definitions, types));
       }
       if (!own) {
         definitions = new Map(definitions);
@@ -86,6 +94,44 @@ export class GobDecoder {
       if (reader.left > 0) throw new GobError("the length of a message is wrong");
       reader.widen(end);
     }
+  }
+
+  /** Resolves a definition; the types of a stream are resolved once. */
+  #typeOf(id: number, definitions: ReadonlyMap<number, Definition>, types: Map<number, GobType>, depth = 0): GobType {
+    const known = BUILTIN_TYPES.get(id) ?? types.get(id);
+    if (known !== undefined) return known;
+    const definition = definitions.get(id);
+    if (definition === undefined) throw new GobError(`type ${id} is not defined`);
+    if (depth > MAX_DEPTH) throw new GobError("a type is nested too deeply");
+    const type = this.#resolve(definition, (inner) => this.#typeOf(inner, definitions, types, depth + 1));
+    types.set(id, type);
+    return type;
+  }
+
+  #resolve({ kind, name, fields }: Definition, byId: (id: number) => GobType): GobType {
+    const inner = (field: string): GobType => byId(numberOf(fields[field]));
+    switch (kind) {
+      case "slice":
+        return { t: "slice", name, elem: inner("Elem") };
+      case "array":
+        return { t: "array", name, elem: inner("Elem"), length: numberOf(fields["Len"]) };
+      case "map":
+        return { t: "map", name, key: inner("Key"), elem: inner("Elem") };
+      case "struct":
+        return {
+          t: "struct",
+          name,
+          fields: ((fields["Field"] ?? []) as GobObject[]).map((field) => this.#field(field, byId)),
+        };
+      default:
+        return { t: "opaque", name };
+    }
+  }
+
+  #field(field: GobObject, byId: (id: number) => GobType): GobField {
+    const name = (field["Name"] ?? "") as string;
+    const type = byId(numberOf(field["Id"]));
+    return { name, type: type.t === "string" && this.#bytesFields.has(name) ? GOB_BYTES : type };
   }
 
   #startsAsBefore(stream: Uint8Array): boolean {
@@ -118,49 +164,6 @@ function readDefinition(reader: GobReader): Definition {
   const [kind, fields] = entry as [string, GobObject];
   const common = (fields["CommonType"] ?? {}) as GobObject;
   return { kind, name: (common["Name"] ?? "") as string, fields };
-}
-
-/** Resolves a definition; the types of a stream are resolved once. */
-function typeOf(
-  id: number,
-  definitions: ReadonlyMap<number, Definition>,
-  types: Map<number, GobType>,
-  depth = 0,
-): GobType {
-  const known = BUILTIN_TYPES.get(id) ?? types.get(id);
-  if (known !== undefined) return known;
-  const definition = definitions.get(id);
-  if (definition === undefined) throw new GobError(`type ${id} is not defined`);
-  if (depth > MAX_DEPTH) throw new GobError("a type is nested too deeply");
-  const inner = (name: string): GobType => typeOf(numberOf(definition.fields[name]), definitions, types, depth + 1);
-  const type = resolve(definition, inner, (idOfField) => typeOf(idOfField, definitions, types, depth + 1));
-  types.set(id, type);
-  return type;
-}
-
-function resolve(
-  { kind, name, fields }: Definition,
-  inner: (field: string) => GobType,
-  byId: (id: number) => GobType,
-): GobType {
-  switch (kind) {
-    case "slice":
-      return { t: "slice", name, elem: inner("Elem") };
-    case "array":
-      return { t: "array", name, elem: inner("Elem"), length: numberOf(fields["Len"]) };
-    case "map":
-      return { t: "map", name, key: inner("Key"), elem: inner("Elem") };
-    case "struct": {
-      const list = (fields["Field"] ?? []) as readonly GobObject[];
-      return {
-        t: "struct",
-        name,
-        fields: list.map((field) => ({ name: (field["Name"] ?? "") as string, type: byId(numberOf(field["Id"])) })),
-      };
-    }
-    default:
-      return { t: "opaque", name };
-  }
 }
 
 function read(reader: GobReader, type: GobType, depth: number): unknown {

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { policySchema } from "./jobs-schema.ts";
-import { anyMap, bool, bytes, durationOrSeconds, int, oneOf, text } from "./leaves.ts";
+import { anyMap, bool, boolOrTexts, bytes, durationOrSeconds, int, oneOf, text } from "./leaves.ts";
 import { later } from "./notes.ts";
 
 const DAY_MS = 86_400_000;
@@ -20,17 +20,12 @@ export const jobsdSchema = z.object({
   }),
   memory: z.object({ max_bytes: bytes(0) }),
   start: oneOf("lazy", ["lazy", "strict"]),
-  status: z.object({
-    ready: later(oneOf("serving", ["serving", "workers"]), "readiness can not be asked for yet", "serving"),
-  }),
+  status: z.object({ ready: oneOf("serving", ["serving", "workers"]) }),
   drivers: later(anyMap(), "no third-party driver is loaded", {}),
   include_merge: oneOf("section", ["section", "deep"]),
   pid_file: text(""),
-  shutdown: z.object({ linger: later(durationOrSeconds(0), "there are no metrics to be fetched at the end", 0) }),
-  metrics: z.object({
-    go_compat: later(bool(true), "there are no metrics", true),
-    job_label: later(bool(false), "there are no metrics", false),
-  }),
+  shutdown: z.object({ linger: durationOrSeconds(0) }),
+  metrics: z.object({ go_compat: bool(true), job_label: boolOrTexts(false) }),
   otel: z.object({
     parent: later(oneOf("execution", ["execution", "listener"]), "nothing is traced", "execution"),
     sampler: later(text(""), "nothing is traced", ""),

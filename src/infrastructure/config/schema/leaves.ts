@@ -65,6 +65,20 @@ export function bool(fallback: boolean): z.ZodType<boolean> {
   return leaf(fallback, read, { json, written: fallback });
 }
 
+/** True, false, or a list of names. */
+export function boolOrTexts(fallback: boolean): z.ZodType<boolean | readonly string[]> {
+  const read = (value: unknown): boolean | readonly string[] | Unreadable => {
+    if (typeof value === "boolean") return value;
+    if (TRUE_TEXTS.includes(value)) return true;
+    if (FALSE_TEXTS.includes(value)) return false;
+    return readTexts(Array.isArray(value) ? value : [value]);
+  };
+  return leaf<boolean | readonly string[]>(fallback, read, {
+    json: { anyOf: [{ type: "boolean" }, { type: "array", items: SCALAR }, REFERENCE] },
+    written: fallback,
+  });
+}
+
 /** Milliseconds; the text needs a unit. An empty text is the default. */
 export function duration(fallbackMs: number): z.ZodType<number> {
   const json = { anyOf: [DURATION, { const: 0 }] };

@@ -6,11 +6,13 @@ import { jobsdSchema } from "./jobsd-schema.ts";
 import { kafkaSchema } from "./kafka-schema.ts";
 import { anything, duration, int } from "./leaves.ts";
 import { logsSchema } from "./logs-schema.ts";
+import { metricsSchema } from "./metrics-schema.ts";
 import { natsSchema } from "./nats-schema.ts";
 import { later, laterSection, noEffect, notServed } from "./notes.ts";
 import { rpcSchema } from "./rpc-schema.ts";
 import { serverSchema } from "./server-schema.ts";
 import { sqsSchema } from "./sqs-schema.ts";
+import { statusSchema } from "./status-schema.ts";
 
 /** Sections of RoadRunner that do work this daemon has no part in. */
 export const OTHER_WORK = ["http", "grpc", "temporal", "centrifuge", "tcp"] as const;
@@ -40,8 +42,8 @@ export const rootSchema = z.object({
   sqs: sqsSchema,
   nats: natsSchema,
   beanstalk: beanstalkSchema,
-  metrics: laterSection("there is no metrics endpoint"),
-  status: laterSection("there is no health endpoint"),
+  metrics: metricsSchema,
+  status: statusSchema,
   otel: laterSection("nothing is traced"),
   http: notServed(),
   grpc: notServed(),

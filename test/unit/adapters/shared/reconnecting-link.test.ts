@@ -100,23 +100,27 @@ describe("ReconnectingLink", () => {
     const first = world.link.state;
     for (let seconds = 0; seconds < 90 && world.sessions.length === 0; seconds++) await world.pass(1000);
 
-    expect(first).toEqual({ t: "connecting", attempt: 1, reason: "connect ECONNREFUSED" });
+    expect(first).toMatchObject({ t: "degraded", reason: "connect ECONNREFUSED" });
     expect(world.tries).toBe(9);
     expect(world.link.state.t).toBe("ready");
   });
 
-  test("is degraded when it has been without a session for the redial timeout, and ready when one is there", async () => {
+  test("is degraded when a lost session is not back after the redial timeout, and ready when it is", async () => {
     const world = new LinkWorld();
-    world.failures.push(...Array.from({ length: 30 }, () => new Error("refused")));
+    await world.link.up(NEVER);
+    world.failures.push(...Array.from({ length: 60 }, () => new Error("refused")));
 
-    world.link.start();
-    const startedAtMs = world.clock.nowMs();
-    for (let seconds = 0; seconds < 61; seconds++) await world.pass(1000);
+    world.sessions[0]?.end(new Error("reset"));
+    const lostAtMs = world.clock.nowMs();
+    for (let seconds = 0; seconds < 59; seconds++) await world.pass(1000);
+    const patient = world.link.state;
+    for (let seconds = 0; seconds < 2; seconds++) await world.pass(1000);
     const late = world.link.state;
     world.failures.length = 0;
     for (let seconds = 0; seconds < 20; seconds++) await world.pass(1000);
 
-    expect(late).toEqual({ t: "degraded", reason: "refused", sinceMs: startedAtMs });
+    expect(patient).toMatchObject({ t: "connecting", reason: "refused" });
+    expect(late).toEqual({ t: "degraded", reason: "refused", sinceMs: lostAtMs });
     expect(world.link.state).toEqual({ t: "ready" });
   });
 
@@ -164,7 +168,7 @@ describe("ReconnectingLink", () => {
     world.link.start();
     await world.pass(10_000);
 
-    expect(world.link.state).toEqual({ t: "connecting", attempt: 1, reason: "no connection within 10s" });
+    expect(world.link.state).toMatchObject({ t: "degraded", reason: "no connection within 10s" });
   });
 
   test("lets nobody wait longer than their signal", async () => {

@@ -24,20 +24,12 @@ describe("a configuration with doubtful parts", () => {
     ["redis: {}", "redis: warning: this section is not served by this daemon"],
     ["service: {a: {command: x}}", "not supported, use a supervisor"],
     [
-      "metrics: {address: ':2112'}",
-      "metrics: warning: is accepted and has no effect yet: there is no metrics endpoint",
-    ],
-    [
       "jobs: {pool: {dynamic_allocator: {max_workers: 3000}}}",
       "max_workers: warning: is more than 2044, which is used",
     ],
     ["jobs: {pool: {dynamic_allocator: {spawn_rate: 101}}}", "spawn_rate: warning: is more than 100, which is used"],
     ["jobs: {pools: {a: {}, b: {}}, pipelines: {p: {driver: memory}}}", 'no pool is named: its jobs run in pool "a"'],
-    ["jobs: {pool: {debug: true}}", "jobs.pool.debug: warning: is accepted and has no effect yet"],
-    ["jobs: {pool: {max_queue_size: 1}}", "jobs.pool.max_queue_size: warning: is accepted and has no effect yet"],
     ["jobsd: {otel: {sampler: always_off}}", "jobsd.otel.sampler: warning: is accepted and has no effect yet"],
-    ["jobsd: {metrics: {job_label: true}}", "jobsd.metrics.job_label: warning: is accepted and has no effect yet"],
-    ["jobsd: {shutdown: {linger: 5}}", "jobsd.shutdown.linger: warning: is accepted and has no effect yet"],
     ["jobsd: {drivers: {redis: x}}", "jobsd.drivers: warning: is accepted and has no effect yet"],
     ["jobs: {consume: [nope]}", 'there is no pipeline "nope" in this file'],
     ["jobs: {pool: {allocate_timeout: ''}}", "jobs.pool.allocate_timeout: warning: is empty, the default is used"],
@@ -45,7 +37,6 @@ describe("a configuration with doubtful parts", () => {
     ["rpc: {listen: 'tcp://0.0.0.0:6001'}", "RPC has no authentication"],
     ["logs: {mode: fancy}", 'logs.mode: warning: unknown mode "fancy"'],
     ["jobs: {pipelines: {a: {driver: memory, policy: {dead_letter: b}}}}", 'there is no pipeline "b" in this file'],
-    ["jobsd: {status: {ready: workers}}", "jobsd.status.ready: warning: is accepted and has no effect yet"],
   ])("starts with a warning for %s", (text, expected) => {
     expect(warnings(`${MINIMAL}${text}`).some((line) => line.includes(expected))).toBe(true);
   });

@@ -188,13 +188,18 @@ export class NatsDriver implements Driver {
     await this.pause(signal);
     this.#publisher.close();
     const connection = this.#link.connection;
+    for (const delivery of this.#held.forget()) {
+      delivery.stale = true;
+      connection?.send(delivery.reply, nakBody(0));
+    }
     if (connection !== undefined) await this.#leave(connection, signal);
-    this.#held.close();
     await this.#link.close(signal);
     this.#services.log.info({ pipeline: this.#context.pipeline.name }, "nats disconnected");
   }
 
-  readonly #ready = (connection: NatsConnection, prepared: PreparedStream): void => {
+  readonly #ready = (connection: NatsConnection, prepared: PreparedStream, replaced: boolean): void => {
+    // What was held came from a stream that is gone: nobody waits for its settlement.
+    if (replaced) for (const delivery of this.#held.forget()) delivery.stale = true;
     this.#limited = prepared.maxAckPending !== -1;
     this.#delays.forget();
     if (!prepared.allowsDelete) this.#settler.stopDeleting();
@@ -283,7 +288,6 @@ export class NatsDriver implements Driver {
 
   /** Gives back what is left, and waits until the server knows. Never rejects. */
   async #leave(connection: NatsConnection, signal: CancelSignal): Promise<void> {
-    for (const { reply } of this.#held.all()) connection.send(reply, nakBody(0));
     const { stream, deleteStreamOnStop } = this.#options;
     const fields = { pipeline: this.#context.pipeline.name, stream };
     const { log } = this.#services;

@@ -162,8 +162,9 @@ export class NatsDriver implements Driver {
 
   async pause(signal: CancelSignal): Promise<void> {
     this.#consuming = false;
-    this.#receiver.open = false;
+    // What is on its way is still handed over: given back at once it would come back at once, and out of order.
     await bounded(this.#fetcher.stop(), signal);
+    this.#receiver.open = this.#isConsuming();
   }
 
   creditAvailable(): void {
@@ -215,6 +216,11 @@ export class NatsDriver implements Driver {
   #fetchOn(connection: NatsConnection): void {
     if (!this.#consuming || this.#closed || this.#fetcher.fetching) return;
     this.#fetcher.start(connection);
+  }
+
+  /** A method, since it may change behind an `await`. */
+  #isConsuming(): boolean {
+    return this.#consuming;
   }
 
   #liftLimit(): void {

@@ -18,6 +18,9 @@ import { withTimeout } from "./waiting.ts";
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 15_000;
 
+/** The broker is told of more room only when there is so many times as much: it means to subscribe anew. */
+const GROWTH = 2;
+
 export interface ConsumerParts {
   readonly pipeline: string;
   readonly options: AmqpOptions;
@@ -78,11 +81,9 @@ export class AmqpConsumer implements ConsumeEvents {
 
   /** @throws what the broker refuses */
   async subscribe(session: ConsumeSession, signal: CancelSignal): Promise<void> {
-    const { options, sink, services } = this.#parts;
+    const { options, services } = this.#parts;
     const { consumer, queue } = options;
-    // The core gives more credit only as jobs run, which the same room allows.
-    const room = sink.credit + session.unsettled;
-    const prefetch = Math.max(1, Math.min(consumer.prefetch, room));
+    const prefetch = this.#room(session);
     const tag = consumer.tag === "" ? `jobsd-${services.ids.next()}` : consumer.tag;
     await session.subscribe(queue.name, { consumer, prefetch, tag }, signal);
   }
@@ -98,16 +99,13 @@ export class AmqpConsumer implements ConsumeEvents {
 
   creditAvailable(): void {
     const session = this.#session;
-    if (session === undefined || this.#waiting.length === 0) return;
-    if (session.over) {
-      this.#waiting = [];
-      return;
-    }
+    if (session === undefined || session.over) return;
     while (this.#waiting.length > 0 && this.#parts.sink.credit > 0) {
       // Taken out first: handing over may lead back to here.
       const message = this.#waiting.shift();
       if (message !== undefined) this.#handOver(session, message);
     }
+    if (session.consuming && this.#room(session) >= GROWTH * session.limit) void this.#widen(session);
   }
 
   received(session: ConsumeSession, message: ConsumeMessage): void {
@@ -129,6 +127,29 @@ export class AmqpConsumer implements ConsumeEvents {
     const { services, pipeline, options } = this.#parts;
     services.log.warn({ pipeline, queue: options.queue.name }, "the broker ended the consumer, it is started again");
     void this.#restart(session);
+  }
+
+  /**
+   * Deliveries that may be unsettled at once. The broker keeps to the number it is told when it begins to send, so what
+   * comes without credit waits here; the credit of now bounds that.
+   */
+  #room(session: ConsumeSession): number {
+    const { options, sink } = this.#parts;
+    return Math.max(1, Math.min(options.consumer.prefetch, sink.credit + session.unsettled));
+  }
+
+  /** Consumes anew with the room there is now. Never rejects. */
+  async #widen(session: ConsumeSession): Promise<void> {
+    const { services, timeoutMs } = this.#parts;
+    try {
+      await withTimeout(services.clock, timeoutMs, "change of the prefetch", async (signal) => {
+        await session.unsubscribe(signal);
+        if (this.#wanted && !session.over) await this.subscribe(session, signal);
+      });
+    } catch (error) {
+      if (!session.over) await session.close(AbortSignal.abort());
+      services.log.warn({ err: error }, "the prefetch could not be changed, the channel is opened anew");
+    }
   }
 
   /** Never rejects. */

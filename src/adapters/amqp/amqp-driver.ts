@@ -77,6 +77,7 @@ export class AmqpDriver implements Driver, DeliveryOwner {
       pipeline: name,
       link: this.#links,
       onUnroutable: options.onUnroutable,
+      ownRoutingKey: ownRoutingKey(options),
       timeoutMs,
       clock,
       log,
@@ -232,4 +233,9 @@ export class AmqpDriver implements Driver, DeliveryOwner {
 
 function isRetryable(error: unknown): boolean {
   return error instanceof Error && "retryable" in error && error.retryable === true;
+}
+
+/** An exclusive queue can only be declared by its consumer. */
+function ownRoutingKey({ queue }: AmqpOptions): string | undefined {
+  return queue.declare && queue.name !== "" && !queue.exclusive ? queue.routingKey : undefined;
 }

@@ -130,8 +130,8 @@ export class AmqpConnection implements Session {
 
   async close(signal: CancelSignal): Promise<void> {
     if (this.#over) return;
-    // What is left unanswered ends with the socket, which the broker's heartbeat closes.
-    await abandonable(this.#model.close(), signal).catch(() => undefined);
+    // The client's own promise is never settled if the socket breaks first.
+    await abandonable(Promise.race([this.#model.close(), this.ended]), signal).catch(() => undefined);
   }
 
   #setBlocked(blocked: Blocked | undefined): void {

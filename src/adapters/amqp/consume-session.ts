@@ -32,6 +32,7 @@ export class ConsumeSession implements Session {
   #unsettled = 0;
   #tag: string | undefined;
   #subscribing: Promise<void> | undefined;
+  #limit = 0;
   #over = false;
   #error: unknown;
 
@@ -58,6 +59,11 @@ export class ConsumeSession implements Session {
     return this.#tag !== undefined;
   }
 
+  /** The number of unsettled deliveries the broker was told of last. */
+  get limit(): number {
+    return this.#limit;
+  }
+
   /** Delivered and not settled. */
   get unsettled(): number {
     return this.#unsettled;
@@ -78,6 +84,7 @@ export class ConsumeSession implements Session {
   async #subscribe(queue: string, options: SubscribeOptions, signal: CancelSignal): Promise<void> {
     const { consumer, prefetch, tag } = options;
     this.#tag = tag;
+    this.#limit = prefetch;
     try {
       await abandonable(this.#channel.prefetch(prefetch, false), signal);
       const flags = { consumerTag: tag, noAck: false, exclusive: false, noLocal: false, arguments: consumer.arguments };
@@ -129,9 +136,8 @@ export class ConsumeSession implements Session {
     if (this.#over) return;
     this.#flush();
     try {
-      await abandonable(this.#channel.close(), signal);
-      // All acknowledgements arrived.
-      this.#recent.length = 0;
+      // The client's own promise is never settled if the connection breaks first.
+      await abandonable(Promise.race([this.#channel.close(), this.ended]), signal);
     } catch {
       // It ended by itself, or ends with the connection.
     }

@@ -130,6 +130,14 @@ export class PipelineLinks {
     await declareTopology(connection, this.#parts.options, "consume", signal);
   }
 
+  /** For a push no queue takes. @throws what the broker refuses */
+  repair(): Promise<void> {
+    const { options, services, timeoutMs } = this.#parts;
+    return withTimeout(services.clock, timeoutMs, "declaration of the queue", async (signal) => {
+      await declareTopology(await this.connection("publish", signal), options, "publish", signal);
+    });
+  }
+
   /** Deletes the queue, with what is in it, unless somebody else consumes from it. Never rejects. */
   async deleteQueue(signal: CancelSignal): Promise<void> {
     const { pipeline, options, services } = this.#parts;

@@ -35,7 +35,7 @@ export class Publication {
   written = false;
   /** The broker's reason if it gave the message back, as no queue takes it. */
   returned: string | undefined;
-  /** It was given back once because its delay queue was gone, and tried again. */
+  /** It was given back once because a queue was gone that was declared again. */
   retried = false;
 
   constructor(message: Message, owner: PublicationOwner, index: number) {

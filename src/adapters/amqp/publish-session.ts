@@ -111,7 +111,8 @@ export class PublishSession implements Session {
   async close(signal: CancelSignal): Promise<void> {
     if (this.#over) return;
     try {
-      await abandonable(this.#channel.close(), signal);
+      // The client's own promise is never settled if the connection breaks first.
+      await abandonable(Promise.race([this.#channel.close(), this.ended]), signal);
     } catch {
       // It ended by itself, or ends with the connection.
     }

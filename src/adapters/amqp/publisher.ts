@@ -17,12 +17,16 @@ export interface PublishLink {
   readonly session: PublishSession | undefined;
   /** Down for so long that waiting makes no sense: why. `undefined` otherwise. */
   readonly downFor: JobsError | undefined;
+  /** Declares exchange, queue and binding once more. @throws what the broker refuses */
+  repair(): Promise<void>;
 }
 
 export interface PublisherParts {
   readonly pipeline: string;
   readonly link: PublishLink;
   readonly onUnroutable: UnroutableAction;
+  /** The key that is bound to the pipeline's own queue, if the pipeline declares that. */
+  readonly ownRoutingKey: string | undefined;
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly log: Logger;
@@ -74,6 +78,24 @@ export class Publisher implements PublishEvents {
   }
 
   unroutable(publication: Publication, reason: string): void {
+    const { message, retried } = publication;
+    const own = message.exchange !== "" && message.routingKey === this.#parts.ownRoutingKey;
+    if (retried || !own) this.#notRouted(publication, reason);
+    else void this.#repair(publication, reason);
+  }
+
+  /** The queue was deleted behind our back: the pipeline's own way is built again. Never rejects. */
+  async #repair(publication: Publication, reason: string): Promise<void> {
+    publication.retried = true;
+    try {
+      await this.#parts.link.repair();
+      this.givenBack([publication]);
+    } catch {
+      this.#notRouted(publication, reason);
+    }
+  }
+
+  #notRouted(publication: Publication, reason: string): void {
     const { onUnroutable, log, pipeline } = this.#parts;
     const { exchange, routingKey, jobId, mustArrive } = publication.message;
     if (onUnroutable === "error" || mustArrive) {

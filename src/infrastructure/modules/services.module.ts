@@ -7,10 +7,13 @@ import type { WorkerPool } from "../../domain/ports/worker-pool.ts";
 import { consumersService } from "../services/consumers-service.ts";
 import { driversService } from "../services/drivers-service.ts";
 import { failedStoreService } from "../services/failed-store-service.ts";
+import { onInitService, relaysService } from "../services/relays-service.ts";
 import { rpcService } from "../services/rpc-service.ts";
 import { workersService } from "../services/workers-service.ts";
 import { RpcDsn } from "../rpc-dsn.ts";
 import { TOKENS } from "../tokens.ts";
+import { WorkerRelays } from "../worker-relays.ts";
+import { onInitOptions } from "./php-pool.module.ts";
 
 const ALL_POOLS = { isMultiple: true, serviceIdentifier: TOKENS.WorkerPool } as const;
 
@@ -24,6 +27,14 @@ export const servicesModule = new ContainerModule(({ bind }) => {
   bind(TOKENS.Service).toResolvedValue(
     (config, server, dsn) => rpcService(config, server, dsn),
     [TOKENS.Config, RpcServer, RpcDsn],
+  );
+  bind(TOKENS.Service).toResolvedValue(
+    (relays, logger) => relaysService(relays, logger.channel("server")),
+    [WorkerRelays, TOKENS.Logger],
+  );
+  bind(TOKENS.Service).toResolvedValue(
+    ({ server }, dsn, clock, logger) => onInitService(onInitOptions(server, dsn), clock, logger.channel("server")),
+    [TOKENS.Config, RpcDsn, TOKENS.Clock, TOKENS.Logger],
   );
   bind(TOKENS.Service).toResolvedValue((pools: WorkerPool[]) => workersService(pools), [ALL_POOLS]);
   bind(TOKENS.Service).toResolvedValue(

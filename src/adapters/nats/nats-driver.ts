@@ -163,7 +163,7 @@ export class NatsDriver implements Driver {
   async pause(signal: CancelSignal): Promise<void> {
     this.#consuming = false;
     // What is on its way is still handed over: given back at once it would come back at once, and out of order.
-    await bounded(this.#fetcher.stop(), signal);
+    await bounded(this.#stopFetching(), signal);
     this.#receiver.open = this.#isConsuming();
   }
 
@@ -221,6 +221,19 @@ export class NatsDriver implements Driver {
   /** A method, since it may change behind an `await`. */
   #isConsuming(): boolean {
     return this.#consuming;
+  }
+
+  /** Never rejects. */
+  async #stopFetching(): Promise<void> {
+    const wasFetching = this.#fetcher.fetching;
+    await this.#fetcher.stop();
+    const connection = this.#link.connection;
+    if (!wasFetching || connection === undefined) return;
+    const { stream, consumer } = this.#options;
+    // Asked about the consumer the server drops requests nobody waits for any more. Else it would try to answer one with
+    // the first message that is given back, and put that behind the others.
+    const found = await connection.consumerInfo(stream, consumer).catch(() => undefined);
+    if (found !== undefined) this.#link.advance(found.ack_floor.stream_seq);
   }
 
   #liftLimit(): void {

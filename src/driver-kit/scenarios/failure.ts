@@ -41,7 +41,7 @@ export const failureScenarios: readonly Scenario[] = [
         // The jitter of the back-off is a tenth.
         stage.expect(waited).toBeGreaterThanOrEqual(waitMs * 0.9 - early);
       }
-      // Counted in the job's header or by its identity: the worker sees it either way.
+      // Where the broker can not carry the count, the core does.
       stage.expect(runs.map(({ attempt }) => attempt)).toEqual([undefined, "1", "2", "3", "4"]);
       if (daemon.store.entries.length > 0) stage.expect(daemon.store.entries[0]?.attempts).toBe(5);
       await pause(500);

@@ -33,6 +33,8 @@ export interface DriverFlags {
   readonly brokerPriority: boolean;
   /** `false`: a job with a delay is refused. */
   readonly delay: DelayPrecision | false;
+  /** `text`: payloads are text, one character or more and none of them a control character; any other is refused. */
+  readonly payloads?: "text";
   /** A job with a payload of so many bytes is stored. At least 65,536 minus the room its fields need. */
   readonly largestPayloadBytes: number;
   /** A job with a payload of so many bytes is refused; absent where there is no limit. */

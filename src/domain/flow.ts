@@ -13,6 +13,8 @@ export interface ReadyQueue {
   readonly pool: string;
   /** Workers the pool has when complete. */
   readonly workers: number;
+  /** Jobs that may wait in it before brokers are asked for no more. */
+  readonly maxWaiting: number;
   readonly jobs: PriorityQueue<Delivery, Flow>;
 }
 

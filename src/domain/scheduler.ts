@@ -26,6 +26,8 @@ export interface PoolSpec {
   readonly name: string;
   /** Workers it has when complete. */
   readonly size: number;
+  /** Jobs that may wait for it before brokers are asked for no more; 0 or none = no limit of its own. */
+  readonly maxWaiting?: number;
 }
 
 /** A job that left the queue for a free worker. Either `finished` and then `settled`, or `putBack`, ends it. */
@@ -61,8 +63,14 @@ export class Scheduler implements FlowOwner {
   constructor(pools: readonly PoolSpec[], options: SchedulerOptions, clock: Clock) {
     this.#clock = clock;
     this.#budget = new HoldBudget(options.heldLimit);
-    for (const { name, size } of pools) {
-      this.#queues.set(name, { pool: name, workers: size, jobs: new PriorityQueue<Delivery, Flow>(options) });
+    for (const { name, size, maxWaiting = 0 } of pools) {
+      const limit = maxWaiting === 0 ? Infinity : maxWaiting;
+      this.#queues.set(name, {
+        pool: name,
+        workers: size,
+        maxWaiting: limit,
+        jobs: new PriorityQueue<Delivery, Flow>(options),
+      });
     }
     const fallback = this.#queues.get("default") ?? [...this.#queues.values()][0];
     if (fallback === undefined) throw new RangeError("a scheduler needs at least one pool");
@@ -136,7 +144,9 @@ export class Scheduler implements FlowOwner {
     const flow = taken.lane.owner;
     flow.running += 1;
     this.#update(flow);
-    this.#wake(flow);
+    // The room in a limited queue is everybody's.
+    if (queue.maxWaiting === Infinity) this.#wake(flow);
+    else this.#wakeStarved();
     return { flow, queue, taken };
   }
 
@@ -201,7 +211,8 @@ export class Scheduler implements FlowOwner {
     if (!flow.open || this.#stopped) return 0;
     const unsettled = flow.queued + flow.running + flow.settling;
     const limit = Math.min(flow.prefetch, flow.running + this.#fetchAhead(flow));
-    return Math.max(0, Math.min(limit - unsettled, this.#budget.room(flow.holding)));
+    const { maxWaiting, jobs } = this.#queueNamed(flow.definition.pool);
+    return Math.max(0, Math.min(limit - unsettled, this.#budget.room(flow.holding), maxWaiting - jobs.length));
   }
 
   #fetchAhead(flow: Flow): number {

@@ -25,7 +25,7 @@ export function createContainer(config: Config, logger: Logger): Container {
     ...applicationModules,
     memoryModule,
     driversModule(container),
-    phpPoolModule(config.jobs.pools),
+    phpPoolModule(config),
     ...rpcModules,
     servicesModule,
   );

@@ -91,7 +91,7 @@ function run(Worker $worker, Task $task): void
             $worker->answer(0);
             break;
         case 'garbage': fwrite(STDOUT, "garbage on stdout!\n"); $worker->answer(2); break;
-        case 'frame': fwrite(STDOUT, (string) hex2bin($argument)); sleep(600); break;
+        case 'frame': $worker->stream->writeBytes((string) hex2bin($argument)); sleep(600); break;
         case 'frames':
             for ($part = (int) $argument; $part > 0; $part--) {
                 $worker->stream->write(new Frame(0, [0], 'part', $part > 1 ? Frame::STREAM : 0));

@@ -52,7 +52,7 @@ export function aPool(options: Partial<PoolOptions> = {}, random: Random = new F
   };
   const pool = new PhpWorkerPool(
     "mails",
-    { command: ["php", "worker.php"], env: { RR_MODE: "jobs" }, ...defaults, ...options },
+    { command: ["php", "worker.php"], env: () => ({ RR_MODE: "jobs" }), ...defaults, ...options },
     { launcher, probe, clock, logger: log, random },
   );
   return { pool, launcher, clock, log, probe };

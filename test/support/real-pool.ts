@@ -1,10 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DebugWorkerPool } from "../../src/adapters/php-pool/debug-worker-pool.ts";
+import { OrphanGuard } from "../../src/adapters/php-pool/process/orphan-guard.ts";
 import { PhpWorkerPool } from "../../src/adapters/php-pool/php-worker-pool.ts";
 import type { PoolOptions } from "../../src/adapters/php-pool/pool-options.ts";
 import { ProcProbe } from "../../src/adapters/php-pool/process/process-probe.ts";
-import { ProcessLauncher } from "../../src/adapters/php-pool/process-launcher.ts";
+import { type LauncherParts, ProcessLauncher } from "../../src/adapters/php-pool/process-launcher.ts";
 import type { JobResult } from "../../src/domain/job-result.ts";
 import type { JobFields } from "../../src/domain/job.ts";
 import type { Clock, Timer } from "../../src/domain/ports/clock.ts";
@@ -48,13 +50,20 @@ class RealClock implements Clock {
 
 /** A pool of real processes and what they tell about themselves. Dispose of it: nothing is left then. */
 export class RealPool implements AsyncDisposable {
-  readonly pool: PhpWorkerPool;
+  readonly pool: PhpWorkerPool | DebugWorkerPool;
   readonly log = new FakeLogger();
   readonly folder = mkdtempSync(join(tmpdir(), "jobsd-pool-"));
   readonly #wakes = new Set<() => void>();
 
-  /** @param boot what test/php/worker.php does when it starts */
-  constructor(options: Partial<PoolOptions> = {}, boot = "none") {
+  /**
+   * @param boot what test/php/worker.php does when it starts
+   * @param launching how processes are started, where that matters; `debug` for one per job
+   */
+  constructor(
+    options: Partial<PoolOptions> = {},
+    boot = "none",
+    { debug = false, ...launching }: Partial<LauncherParts> & { readonly debug?: boolean } = {},
+  ) {
     const env: Record<string, string> = {
       JOBSD_TEST_BOOT: boot,
       JOBSD_TEST_LOG: this.eventFile,
@@ -68,7 +77,7 @@ export class RealPool implements AsyncDisposable {
     const clock = new RealClock();
     const defaults: PoolOptions = {
       command: PHP_WORKER,
-      env,
+      env: () => ({ ...env, ...(launching.relays && { RR_RELAY: launching.relays.dsn }) }),
       numWorkers: 1,
       maxJobs: 0,
       allocateTimeoutMs: 15_000,
@@ -81,10 +90,13 @@ export class RealPool implements AsyncDisposable {
       pipelining: { maxDepth: 1, windowMs: 2, fence: true },
       maxFrameBytes: 256 * 1024 * 1024,
     };
-    const launcher = new ProcessLauncher(clock, this.log.channel("server"));
-    this.pool = new PhpWorkerPool(
+    const log = this.log.channel("server");
+    const parts = { clock, log, guard: new OrphanGuard(clock, log), identity: () => ({}), relays: undefined };
+    const launcher = new ProcessLauncher({ ...parts, ...launching });
+    const Pool = debug ? DebugWorkerPool : PhpWorkerPool;
+    this.pool = new Pool(
       "default",
-      { ...defaults, ...options, env: { ...env, ...options.env } },
+      { ...defaults, ...options, env: () => ({ ...defaults.env(), ...options.env?.() }) },
       { launcher, probe: new ProcProbe(), clock, logger: this.log, random: { next: () => 0.5 } },
     );
     this.pool.onFree(() => {
@@ -96,8 +108,8 @@ export class RealPool implements AsyncDisposable {
     return join(this.folder, "events");
   }
 
-  static async started(options: Partial<PoolOptions> = {}, boot = "none"): Promise<RealPool> {
-    const world = new RealPool(options, boot);
+  static async started(...options: ConstructorParameters<typeof RealPool>): Promise<RealPool> {
+    const world = new RealPool(...options);
     try {
       await world.pool.start(AbortSignal.timeout(PATIENCE_MS));
     } catch (error) {

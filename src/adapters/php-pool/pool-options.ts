@@ -9,8 +9,8 @@ import type { Pipelining } from "./worker-owner.ts";
 export interface PoolOptions {
   /** Program and arguments, one or more. */
   readonly command: readonly string[];
-  /** Environment of the workers, see `workerEnvironment`; the pool adds RR_POOL and RR_WORKER_ID. */
-  readonly env: Readonly<Record<string, string>>;
+  /** Environment of a worker that starts now, see `workerEnvironment`; the pool adds RR_POOL and RR_WORKER_ID. */
+  readonly env: () => Readonly<Record<string, string>>;
   /** Workers to keep running, 0…500. */
   readonly numWorkers: number;
   /** Jobs after which a worker is replaced, 0 for no limit; each worker gets up to 14 % more. */

@@ -1,13 +1,19 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import type { CancelSignal } from "../../domain/cancel-signal.ts";
 import { messageOf, WorkerStartError } from "../../domain/errors.ts";
 import type { Clock, Timer } from "../../domain/ports/clock.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
 import type { FrameError } from "../goridge/frame-reader.ts";
 import { encodeFrame, FLAGS, type Frame } from "../goridge/frame.ts";
+import { PipeRelay } from "./pipe-relay.ts";
+import { LateRelay } from "./process/late-relay.ts";
+import type { OrphanGuard } from "./process/orphan-guard.ts";
+import type { ProcessIdentity } from "./process/process-identity.ts";
+import type { SocketRelays } from "./process/socket-relays.ts";
 import { resolveProgram } from "./program-path.ts";
+import type { Relay } from "./relay.ts";
 import type { LaunchSpec, WorkerExit, WorkerLauncher, WorkerLink, WorkerLinkListener } from "./worker-link.ts";
-import { exitText, type PipedChild, WorkerProcess } from "./worker-process.ts";
+import { exitText, WorkerProcess } from "./worker-process.ts";
 
 /** From SIGTERM to SIGKILL for a process whose start has failed. */
 const TERMINATE_MS = 2000;
@@ -18,38 +24,88 @@ const MAX_QUOTED_CHARS = 500;
 const ALLOCATE_TIMEOUT_TEXT =
   "failed to spawn a worker, possible reasons: https://docs.roadrunner.dev/error-codes/allocate-timeout";
 
-/** Starts worker processes whose frames go over stdin and stdout. */
-export class ProcessLauncher implements WorkerLauncher {
-  readonly #clock: Clock;
-  readonly #log: Logger;
+/** What launching needs of the rest of the daemon. */
+export interface LauncherParts {
+  readonly clock: Clock;
+  /** Gets what workers write besides frames, line by line. */
+  readonly log: Logger;
+  /** Kills workers that the daemon could not end. */
+  readonly guard: OrphanGuard;
+  /** Whom workers run as. @throws {InvalidConfigError} nobody can be that */
+  readonly identity: () => ProcessIdentity;
+  /** Where workers connect; `undefined` if they speak over stdin and stdout. */
+  readonly relays: SocketRelays | undefined;
+}
 
-  /** @param log gets what workers write to stderr, line by line */
-  constructor(clock: Clock, log: Logger) {
-    this.#clock = clock;
-    this.#log = log;
+/** Starts worker processes. */
+export class ProcessLauncher implements WorkerLauncher {
+  readonly #parts: LauncherParts;
+
+  constructor(parts: LauncherParts) {
+    this.#parts = parts;
   }
 
   async launch(spec: LaunchSpec, signal: CancelSignal): Promise<WorkerLink> {
+    const { clock, guard, identity, relays } = this.#parts;
     const [program = "", ...args] = spec.command;
     const file = await resolveProgram(program, process.env["PATH"], spec.cwd ?? process.cwd());
     if (signal.aborted) throw new WorkerStartError("the start of the worker was cancelled");
-    const child = start(program, file, args, spec);
-    const pid = child.pid;
+    const child = start(program, file, args, { ...spec, ...identity() }, relays === undefined ? "pipe" : "ignore");
+    const { pid } = child;
     if (pid === undefined) throw await spawnFailure(child, program);
-    const worker = new WorkerProcess(child, pid, spec, spec.pool, { clock: this.#clock, log: this.#log });
-    return new Handshake(worker, spec, this.#clock, signal).result;
+    guard.add(pid);
+    const [relay, forget] = this.#relayOf(child, pid, spec.maxFrameBytes);
+    const logged = [child.stderr, relays === undefined ? null : child.stdout].filter((output) => output !== null);
+    const worker = new WorkerProcess(child, pid, relay, logged, spec.pool, {
+      ...this.#parts,
+      ended: () => {
+        guard.remove(pid);
+      },
+    });
+    try {
+      return await new Handshake(worker, spec, clock, signal).result;
+    } finally {
+      forget();
+    }
+  }
+
+  /** The relay of a process that was just started, and what ends the wait for it. */
+  #relayOf(child: ChildProcess, pid: number, maxFrameBytes: number): readonly [Relay, () => void] {
+    const { relays } = this.#parts;
+    if (relays === undefined) {
+      if (child.stdin === null || child.stdout === null) throw new TypeError("a worker was started without pipes");
+      return [new PipeRelay(child.stdin, child.stdout, maxFrameBytes), () => undefined];
+    }
+    const relay = new LateRelay();
+    child.once("exit", () => {
+      relay.processEnded();
+    });
+    const forget = relays.expect(pid, (connected, answer) => {
+      relay.connect(connected, answer);
+    });
+    return [relay, forget];
   }
 }
 
-function start(program: string, file: string, args: readonly string[], spec: LaunchSpec): PipedChild {
+/** @param stdin `ignore` for workers that connect: what they write to stdout is for the log then */
+function start(
+  program: string,
+  file: string,
+  args: readonly string[],
+  spec: LaunchSpec & ProcessIdentity,
+  stdin: "pipe" | "ignore",
+): ChildProcess {
+  const { env, cwd, uid, gid } = spec;
   try {
     return spawn(file, args, {
-      stdio: ["pipe", "pipe", "pipe"],
+      stdio: [stdin, "pipe", "pipe"],
       // A group of its own: a signal from the terminal does not reach it, and one kill takes what it has started.
       detached: true,
-      env: spec.env,
+      env,
       argv0: program,
-      ...(spec.cwd === undefined ? {} : { cwd: spec.cwd }),
+      ...(cwd !== undefined && { cwd }),
+      ...(uid !== undefined && { uid }),
+      ...(gid !== undefined && { gid }),
     });
   } catch (error) {
     throw startFailure(program, error);
@@ -57,7 +113,7 @@ function start(program: string, file: string, args: readonly string[], spec: Lau
 }
 
 /** Node reports why a child could not be started in an event. */
-function spawnFailure(child: PipedChild, program: string): Promise<WorkerStartError> {
+function spawnFailure(child: ChildProcess, program: string): Promise<WorkerStartError> {
   return new Promise((resolve) => {
     child.once("error", (error) => {
       resolve(startFailure(program, error));
@@ -204,8 +260,8 @@ class Handshake implements WorkerLinkListener {
   }
 
   #timeoutText(timeoutMs: number): string {
-    const tail = this.#worker.stderrTail.slice(-5).join(" | ");
-    const stderr = tail === "" ? "" : `; last lines of its stderr: ${tail}`;
+    const tail = this.#worker.outputTail.slice(-5).join(" | ");
+    const stderr = tail === "" ? "" : `; last lines of its output: ${tail}`;
     return `${ALLOCATE_TIMEOUT_TEXT} (no answer within ${timeoutMs} ms${this.#strayText()}${stderr})`;
   }
 

@@ -1,20 +1,27 @@
-import type { ChildProcessByStdio } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
+import type { ChildProcess } from "node:child_process";
+import type { Readable } from "node:stream";
 import type { Clock, Timer } from "../../domain/ports/clock.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
-import { PipeRelay } from "./pipe-relay.ts";
 import type { Relay, RelayListener } from "./relay.ts";
 import { StderrLines } from "./stderr-lines.ts";
 import type { WorkerExit, WorkerLink, WorkerLinkListener } from "./worker-link.ts";
 
-export type PipedChild = ChildProcessByStdio<Writable, Readable, Readable>;
-
+/** Lines of its output that go into the report of a crash. */
+const TAIL_LINES = 20;
 /** How long stdout and stderr are read after the process has ended; a grandchild may hold them open for ever. */
 const DRAIN_MS = 500;
 /** How long a process may live after it has closed its stdout: it can not answer any more. */
 const MUTE_MS = 500;
 /** How long the kernel may take for a kill (uninterruptible sleep) before the process is written off. */
 const REAP_MS = 10_000;
+
+/** What a process needs of the rest of the daemon. */
+export interface ProcessPorts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** The process is reaped and its group was killed. */
+  readonly ended: () => void;
+}
 
 /**
  * A child process with its relay. Owns both until `gone` was told: kills the whole process group, since the child may
@@ -24,54 +31,48 @@ export class WorkerProcess implements WorkerLink {
   readonly pid: number;
   readonly createdAtMs: number;
   readonly relay: Relay;
-  readonly #child: PipedChild;
+  readonly #outputs: readonly { readonly stream: Readable; readonly lines: StderrLines }[];
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #stderr: StderrLines;
+  readonly #ended: () => void;
   #listener: WorkerLinkListener | undefined;
   #exit: { readonly code: number | null; readonly signal: string | null } | undefined;
-  #stdoutEnded = false;
-  #stderrEnded = false;
+  #relayEnded = false;
+  #openOutputs: number;
   #timer: Timer | undefined;
   #gone: WorkerExit | undefined;
 
-  /** @param pid of the child, which is the leader of its own process group */
+  /**
+   * @param pid of the child, which is the leader of its own process group
+   * @param logged its output that is no frames: stderr, and stdout where that is not the relay
+   */
   constructor(
-    child: PipedChild,
+    child: ChildProcess,
     pid: number,
-    limits: { readonly maxFrameBytes: number },
+    relay: Relay,
+    logged: readonly Readable[],
     pool: string,
-    ports: { readonly clock: Clock; readonly log: Logger },
+    ports: ProcessPorts,
   ) {
-    this.#child = child;
     this.pid = pid;
     this.#clock = ports.clock;
+    this.#ended = ports.ended;
     this.#log = ports.log;
     this.createdAtMs = ports.clock.nowMs();
-    this.#stderr = new StderrLines((line) => {
-      this.#log.info({ pid, pool }, line);
-    });
-    child.stderr.on("data", (chunk: Buffer) => {
-      this.#stderr.push(chunk);
-    });
-    // Whatever is wrong with stderr, the stream is at its end then.
-    child.stderr.on("error", () => undefined);
-    child.stderr.on("close", () => {
-      this.#stderrEnded = true;
-      this.#finishIfDrained();
-    });
+    this.#openOutputs = logged.length;
+    this.#outputs = logged.map((stream) => this.#logged(stream, pool));
     child.on("exit", (code, signal) => {
       this.#exited(code, signal);
     });
     // Failures of kill() and of the start; the launcher handles the latter.
     child.on("error", () => undefined);
-    this.relay = new PipeRelay(child.stdin, child.stdout, limits.maxFrameBytes);
-    this.relay.listen(this.#relayListener());
+    this.relay = relay;
+    relay.listen(this.#relayListener());
   }
 
-  /** What it wrote to stderr last. */
-  get stderrTail(): readonly string[] {
-    return this.#stderr.tail;
+  /** What it wrote last besides frames. */
+  get outputTail(): readonly string[] {
+    return this.#outputs.flatMap(({ lines }) => lines.tail).slice(-TAIL_LINES);
   }
 
   attach(listener: WorkerLinkListener): void {
@@ -93,6 +94,22 @@ export class WorkerProcess implements WorkerLink {
       });
   }
 
+  #logged(stream: Readable, pool: string): { readonly stream: Readable; readonly lines: StderrLines } {
+    const lines = new StderrLines((line) => {
+      this.#log.info({ pid: this.pid, pool }, line);
+    });
+    stream.on("data", (chunk: Buffer) => {
+      lines.push(chunk);
+    });
+    // Whatever is wrong with it, the stream is at its end then.
+    stream.on("error", () => undefined);
+    stream.on("close", () => {
+      this.#openOutputs -= 1;
+      this.#finishIfDrained();
+    });
+    return { stream, lines };
+  }
+
   #relayListener(): RelayListener {
     return {
       frame: (frame) => this.#listener?.frame(frame),
@@ -101,7 +118,7 @@ export class WorkerProcess implements WorkerLink {
       broken: (error) => this.#listener?.broken(error),
       writeFailed: (written) => this.#listener?.writeFailed(written),
       ended: () => {
-        this.#stdoutEnded = true;
+        this.#relayEnded = true;
         if (this.#exit === undefined && this.#timer === undefined)
           this.#restartTimer(MUTE_MS, () => {
             this.kill();
@@ -121,7 +138,7 @@ export class WorkerProcess implements WorkerLink {
   }
 
   #finishIfDrained(): void {
-    if (this.#exit !== undefined && this.#stdoutEnded && this.#stderrEnded) this.#finish();
+    if (this.#exit !== undefined && this.#relayEnded && this.#openOutputs === 0) this.#finish();
   }
 
   #writeOff(): void {
@@ -135,11 +152,12 @@ export class WorkerProcess implements WorkerLink {
     this.#timer?.cancel();
     // Grandchildren that are still there would keep files, ports and our pipes open.
     this.#signalGroup("SIGKILL");
-    this.#stderr.end();
-    this.#gone = { code: null, signal: null, ...this.#exit, stderrTail: this.#stderr.tail };
+    for (const { lines } of this.#outputs) lines.end();
+    this.#gone = { code: null, signal: null, ...this.#exit, stderrTail: this.outputTail };
     this.#listener?.gone(this.#gone);
+    this.#ended();
     this.relay.close();
-    this.#child.stderr.destroy();
+    for (const { stream } of this.#outputs) stream.destroy();
   }
 
   #signalGroup(signal: "SIGTERM" | "SIGKILL"): void {

@@ -16,7 +16,11 @@ export const domainModule = new ContainerModule(({ bind }) => {
     .toResolvedValue(
       ({ jobs, jobsd }, clock) => {
         const { order, maxWaitMs } = jobsd.scheduler;
-        const pools = jobs.pools.map(({ name, numWorkers }) => ({ name, size: numWorkers }));
+        const pools = jobs.pools.map(({ name, numWorkers, maxQueueSize }) => ({
+          name,
+          size: numWorkers,
+          maxWaiting: maxQueueSize,
+        }));
         return new Scheduler(pools, { order, maxWaitMs, heldLimit: jobs.pipelineSize }, clock);
       },
       [TOKENS.Config, TOKENS.Clock],

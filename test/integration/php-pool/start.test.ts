@@ -127,7 +127,7 @@ describeWithPhp("starting PHP workers", () => {
 
   test("[POOL-11] a worker gets the environment of the pool, its pool's name and its place", async () => {
     const env = { RR_RPC: "tcp://127.0.0.1:6001", RR_VERSION: "2025.1.15", APP_KEY: "a$b €" };
-    await using world = await RealPool.started({ numWorkers: 2, env }, "environment");
+    await using world = await RealPool.started({ numWorkers: 2, env: () => env }, "environment");
     await world.until(() => world.events().length === 2, "both environments");
 
     const places = world.events().map(({ environment }) => environment as Record<string, string>);

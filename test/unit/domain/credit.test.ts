@@ -37,6 +37,27 @@ describe("credit", () => {
     expect(second.credit).toBe(5);
   });
 
+  test("[POOL-49] is bounded by what may wait for the pool, which pauses consumption and gives it on as jobs start", () => {
+    const world = new World([{ name: "default", size: 2, maxWaiting: 3 }]);
+    const { flow: first, driver: firstDriver } = world.flow();
+    const { flow: second, driver: secondDriver } = world.flow();
+    const woken: string[] = [];
+    firstDriver.onWakeUp = () => woken.push("first");
+    secondDriver.onWakeUp = () => woken.push("second");
+
+    world.deliver(first, first.credit);
+    const credits = [first.queued, first.credit, second.credit];
+    const ticket = world.take();
+
+    expect(credits).toEqual([3, 0, 0]);
+    expect(woken).toEqual(["first", "second"]);
+    expect([first.credit, second.credit]).toEqual([1, 1]);
+    world.deliver(second, 1);
+    expect(first.credit).toBe(0);
+    world.end(ticket);
+    expect(world.takeAll()).toHaveLength(3);
+  });
+
   test("never lets the broker see more unsettled jobs than run plus the fetch-ahead", () => {
     const world = new World(ONE_POOL);
     const { flow, driver } = world.flow();

@@ -65,7 +65,15 @@ describe("createContainer", () => {
 
     const services = container.getAll(TOKENS.Service);
 
-    expect(services.map(({ name }) => name).sort()).toEqual(["consumers", "drivers", "failed store", "rpc", "workers"]);
+    expect(services.map(({ name }) => name).sort()).toEqual([
+      "consumers",
+      "drivers",
+      "failed store",
+      "on_init",
+      "rpc",
+      "worker relays",
+      "workers",
+    ]);
   });
 });
 

@@ -55,7 +55,7 @@ export class WorkerStarter {
     const { launcher, clock, logger } = this.#ports;
     const spec = {
       command,
-      env: { ...env, ...workerIdentity(pool, slot) },
+      env: { ...env(), ...workerIdentity(pool, slot) },
       cwd,
       pool,
       allocateTimeoutMs,

@@ -13,7 +13,7 @@ import {
   textList,
   words,
 } from "./leaves.ts";
-import { later, named, noEffect, withRest } from "./notes.ts";
+import { named, noEffect, withRest } from "./notes.ts";
 
 /** Keys of a policy; their values are read by the domain (`parsePolicy`), for which absent and `undefined` are one. */
 export const policySchema = z.object({
@@ -48,11 +48,11 @@ const dynamicAllocatorSchema = z.object({
 
 /** Section `jobs.pool`, and each of `jobs.pools`: a set of worker processes. Zero is the default where it makes no sense. */
 const poolSchema = z.object({
-  debug: later(bool(false), "a worker runs many jobs, restart the daemon after a change of code", false),
+  debug: bool(false),
   command: command(),
   num_workers: int(0, 0),
   max_jobs: int(0, 0),
-  max_queue_size: later(int(0, 0), "jobs that wait are limited by jobs.pipeline_size and jobsd.memory.max_bytes", 0),
+  max_queue_size: int(0, 0),
   allocate_timeout: duration(60_000),
   reset_timeout: duration(60_000),
   stream_timeout: duration(60_000),

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { bool, command, duration, text, textMap } from "./leaves.ts";
-import { later, noEffect } from "./notes.ts";
+import { noEffect } from "./notes.ts";
 
 const onInitSchema = z.object({
   command: command(),
@@ -14,9 +14,9 @@ const onInitSchema = z.object({
 export const serverSchema = z.object({
   command: command(),
   env: textMap(),
-  relay: later(text("pipes"), "workers are spoken to over pipes", "pipes"),
+  relay: text("pipes"),
   relay_timeout: noEffect("a worker has jobs.pool.allocate_timeout to answer after its start"),
-  user: later(text(""), "workers run as the user of the daemon", ""),
-  group: later(text(""), "workers run as the group of the daemon", ""),
-  on_init: later(onInitSchema, "the command is not run"),
+  user: text(""),
+  group: text(""),
+  on_init: onInitSchema,
 });

@@ -89,6 +89,7 @@ describe("a configuration that can be used", () => {
         memory: { maxBytes: 1000 },
         status: { ready: "serving" },
         jobSummary: false,
+        drivers: {},
         pidFile: "",
       },
     });
@@ -342,7 +343,6 @@ describe("a configuration that can not be used", () => {
       ".rr.yaml:12:5: jobs.pipelines.a: driver is missing, e.g. driver: memory",
       '.rr.yaml:12:28: jobs.pipelines.a.priority: option priority: expected an integer, got "high"',
       '.rr.yaml:13:15: logs.level: expected debug, info, warn, error, dpanic, panic or fatal, got "loud"',
-      ".rr.yaml:4:10: server.relay: warning: is accepted and has no effect yet: workers are spoken to over pipes",
     ]);
   });
 

@@ -27,7 +27,7 @@ await build({
   bundle: true,
   splitting: true,
   // Each finds its binary beside itself.
-  external: ["classic-level", "snappy", "lz4-napi"],
+  external: ["classic-level", "snappy", "lz4-napi", "fivebeans"],
   format: "esm",
   platform: "node",
   target: "node20.19",

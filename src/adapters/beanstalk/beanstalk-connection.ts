@@ -17,9 +17,6 @@ import {
 } from "./beanstalk-session.ts";
 import { counter, parseStats } from "./stats-text.ts";
 
-/** Limit of a command that the server answers at once. */
-const ANSWER_TIMEOUT_MS = 10_000;
-
 /** The answer to a reserve may come so much later than the server was told to wait. */
 const RESERVE_SLACK_MS = 5_000;
 
@@ -49,6 +46,12 @@ const RAW_BODIES = { RESERVED: "passthrough", FOUND: "passthrough", OK: "passthr
 
 const NOTHING = Buffer.alloc(0);
 
+export interface ConnectionOptions {
+  readonly address: BeanstalkAddress;
+  /** Limit of a command that the server answers at once. */
+  readonly answerTimeoutMs: number;
+}
+
 interface Pending {
   readonly handler: FiveBeansClient.Handler;
   readonly answered: Answered;
@@ -63,6 +66,7 @@ export class BeanstalkConnection implements BeanstalkSession {
   readonly ended: Promise<unknown>;
   readonly #client: FiveBeansClient;
   readonly #clock: Clock;
+  readonly #answerTimeoutMs: number;
   readonly #gatherer = new AnswerGatherer();
   /** Unanswered calls in order; their limits are their arrivals. */
   readonly #pending = new Fifo<Pending>();
@@ -75,7 +79,8 @@ export class BeanstalkConnection implements BeanstalkSession {
   #instance = "";
   #maxJobBytes = DEFAULT_MAX_JOB_BYTES;
 
-  private constructor(client: FiveBeansClient, clock: Clock) {
+  private constructor(client: FiveBeansClient, clock: Clock, answerTimeoutMs: number) {
+    this.#answerTimeoutMs = answerTimeoutMs;
     this.#client = client;
     this.#clock = clock;
     this.ended = new Promise((resolve) => {
@@ -95,11 +100,12 @@ export class BeanstalkConnection implements BeanstalkSession {
    *
    * @throws the connection failed, or `signal` fired first
    */
-  static async open(address: BeanstalkAddress, clock: Clock, signal: CancelSignal): Promise<BeanstalkConnection> {
+  static async open(options: ConnectionOptions, clock: Clock, signal: CancelSignal): Promise<BeanstalkConnection> {
+    const { address, answerTimeoutMs } = options;
     const host = address.t === "tcp" ? await resolve(address) : "";
     if (signal.aborted) throw reasonOf(signal);
     const client = new FiveBeansClient(host, address.t === "tcp" ? address.port : pipePath(address.path));
-    const connection = new BeanstalkConnection(client, clock);
+    const connection = new BeanstalkConnection(client, clock, answerTimeoutMs);
     const abort = (): void => {
       connection.destroy(reasonOf(signal));
     };
@@ -137,7 +143,7 @@ export class BeanstalkConnection implements BeanstalkSession {
   put(put: PutCommand, answered: Answered): void {
     if (this.#refuses(answered)) return;
     this.#client.put(put.priority, put.delaySec, put.ttrSec, put.body, this.#answer);
-    this.#await(answered, ANSWER_TIMEOUT_MS);
+    this.#await(answered, this.#answerTimeoutMs);
   }
 
   reserve(timeoutSec: number, answered: Answered): void {
@@ -149,25 +155,25 @@ export class BeanstalkConnection implements BeanstalkSession {
   delete(id: string, answered: Answered): void {
     if (this.#refuses(answered)) return;
     this.#client.destroy(id, this.#answer);
-    this.#await(answered, ANSWER_TIMEOUT_MS);
+    this.#await(answered, this.#answerTimeoutMs);
   }
 
   release(id: string, priority: number, delaySec: number, answered: Answered): void {
     if (this.#refuses(answered)) return;
     this.#client.release(id, priority, delaySec, this.#answer);
-    this.#await(answered, ANSWER_TIMEOUT_MS);
+    this.#await(answered, this.#answerTimeoutMs);
   }
 
   bury(id: string, priority: number, answered: Answered): void {
     if (this.#refuses(answered)) return;
     this.#client.bury(id, priority, this.#answer);
-    this.#await(answered, ANSWER_TIMEOUT_MS);
+    this.#await(answered, this.#answerTimeoutMs);
   }
 
   touch(id: string, answered: Answered): void {
     if (this.#refuses(answered)) return;
     this.#client.touch(id, this.#answer);
-    this.#await(answered, ANSWER_TIMEOUT_MS);
+    this.#await(answered, this.#answerTimeoutMs);
   }
 
   async use(tube: string): Promise<void> {
@@ -350,7 +356,7 @@ export class BeanstalkConnection implements BeanstalkSession {
       };
       if (this.#refuses(answered)) return;
       send();
-      this.#await(answered, ANSWER_TIMEOUT_MS).RESPONSES_REQUIRING_BODY = RAW_BODIES;
+      this.#await(answered, this.#answerTimeoutMs).RESPONSES_REQUIRING_BODY = RAW_BODIES;
     });
   }
 

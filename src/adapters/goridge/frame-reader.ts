@@ -174,7 +174,7 @@ export class FrameReader {
 
   /** @param inChunk whether the header lies in the current chunk (else in `#header`) */
   #afterHeader(source: Buffer, offset: number, headerBytes: number, inChunk: boolean): Frame | undefined {
-    const payloadBytes = source.readUInt32LE(offset + 2);
+    const payloadBytes = uint32At(source, offset + 2);
     const options = readOptions(source, offset + FIXED_HEADER_BYTES, offset + headerBytes);
     const flags = source[offset + 1] ?? 0;
     if (payloadBytes > this.#maxPayloadBytes) {
@@ -245,7 +245,7 @@ export class FrameReader {
     if (first === PHP_FILE_NOT_FOUND[0] && startsWithPhpError(source, offset)) {
       throw this.#fail("PHP could not open the script", { kind: "phpFileNotFound" });
     }
-    if (source.readUInt32LE(offset + 6) !== headerCrc(source, offset)) {
+    if (uint32At(source, offset + 6) !== headerCrc(source, offset)) {
       throw this.#fail("checksum of the frame header is wrong", { kind: "badCrc" });
     }
     const words = first & 0x0f;
@@ -274,9 +274,16 @@ function headerLength(source: Buffer, offset: number): number {
 
 function readOptions(source: Buffer, start: number, end: number): readonly number[] {
   if (start === end) return NO_OPTIONS;
+  if (end - start === 8) return [uint32At(source, start), uint32At(source, start + 4)];
   const options: number[] = [];
-  for (let offset = start; offset < end; offset += 4) options.push(source.readUInt32LE(offset));
+  for (let offset = start; offset < end; offset += 4) options.push(uint32At(source, offset));
   return options;
+}
+
+/** Without the checks of Buffer's readers: there are at least four bytes. */
+function uint32At(source: Buffer, offset: number): number {
+  const low = (source[offset] ?? 0) | ((source[offset + 1] ?? 0) << 8) | ((source[offset + 2] ?? 0) << 16);
+  return (low | ((source[offset + 3] ?? 0) << 24)) >>> 0;
 }
 
 function startsWithPhpError(source: Buffer, offset: number): boolean {

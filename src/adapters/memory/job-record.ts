@@ -29,6 +29,8 @@ const KAFKA_WIDE = 64;
 const FIXED_BYTES = 19;
 const MAX_NAMES = 4096;
 const MAX_INTERNED_LENGTH = 256;
+/** Shorter texts are written faster here than by a call into C++. */
+const MAX_LOOPED_BYTES = 64;
 
 /**
  * Names that many jobs share, each stored once. Bounded, since names come from outside: what finds no place is
@@ -53,22 +55,31 @@ export class NameTable {
   }
 }
 
-/** A job on its way into its record: everything that has to be known before there is room for it. */
-export class RecordDraft {
-  readonly length: number;
-  readonly #job: Job;
-  readonly #flags: number;
-  readonly #nameIndex: number;
-  readonly #kafka: string;
+/**
+ * Puts jobs into records: first `measure`, then `write` into as many bytes. One for all jobs, and no call of Buffer's
+ * readers and writers, which check their arguments: this is done for every job that is pushed.
+ */
+export class RecordWriter {
+  readonly #names: NameTable;
+  #job: Job | undefined;
+  #flags = 0;
+  #nameIndex = 0;
+  #kafka = "";
 
-  constructor(job: Job, names: NameTable) {
+  constructor(names: NameTable) {
+    this.#names = names;
+  }
+
+  /** Bytes the record of this job has. */
+  measure(job: Job): number {
     this.#job = job;
-    this.#nameIndex = names.indexOf(job.name);
-    this.#kafka = job.kafka === undefined ? "" : JSON.stringify(job.kafka);
+    this.#nameIndex = this.#names.indexOf(job.name);
     let flags = job.autoAck ? AUTO_ACK : 0;
-    let length = FIXED_BYTES + job.payload.length;
-    if (isWide(job.id)) flags |= ID_WIDE;
-    length += textBytes(job.id, (flags & ID_WIDE) !== 0);
+    let length = FIXED_BYTES + job.payload.length + job.id.length;
+    if (isWide(job.id)) {
+      flags |= ID_WIDE;
+      length += job.id.length;
+    }
     if (job.delaySec !== 0) {
       flags |= DELAY;
       length += 8;
@@ -77,29 +88,39 @@ export class RecordDraft {
       flags |= isWide(job.name) ? NAME_INLINE | NAME_WIDE : NAME_INLINE;
       length += 4 + textBytes(job.name, (flags & NAME_WIDE) !== 0);
     }
-    if (this.#kafka !== "") {
+    if (job.kafka !== undefined) {
+      this.#kafka = JSON.stringify(job.kafka);
       flags |= isWide(this.#kafka) ? KAFKA | KAFKA_WIDE : KAFKA;
       length += 4 + textBytes(this.#kafka, (flags & KAFKA_WIDE) !== 0);
     }
     this.#flags = flags;
-    this.length = length;
+    return length;
   }
 
-  /** Writes exactly `length` bytes. */
-  write(bytes: Buffer, start: number): void {
+  /** Writes the job that was measured last. @param view of all of `bytes` */
+  write(bytes: Buffer, view: DataView, start: number): void {
     const job = this.#job;
+    if (job === undefined) return;
+    this.#job = undefined;
     const flags = this.#flags;
     const idBytes = textBytes(job.id, (flags & ID_WIDE) !== 0);
     bytes[start] = flags;
-    bytes.writeUInt16LE(Math.max(0, this.#nameIndex), start + 1);
-    bytes.writeUInt32LE(idBytes, start + 3);
-    bytes.writeUInt32LE(job.payload.length, start + 7);
-    bytes.writeDoubleLE(job.priority, start + 11);
+    view.setUint16(start + 1, this.#nameIndex < 0 ? 0 : this.#nameIndex, true);
+    view.setUint32(start + 3, idBytes, true);
+    view.setUint32(start + 7, job.payload.length, true);
+    view.setFloat64(start + 11, job.priority, true);
     let at = start + FIXED_BYTES;
-    if ((flags & DELAY) !== 0) at = bytes.writeDoubleLE(job.delaySec, at);
+    if ((flags & DELAY) !== 0) {
+      view.setFloat64(at, job.delaySec, true);
+      at += 8;
+    }
     if ((flags & NAME_INLINE) !== 0) at = writeText(bytes, at, job.name, (flags & NAME_WIDE) !== 0);
     if ((flags & KAFKA) !== 0) at = writeText(bytes, at, this.#kafka, (flags & KAFKA_WIDE) !== 0);
-    bytes.write(job.id, at, encoding((flags & ID_WIDE) !== 0));
+    if ((flags & ID_WIDE) === 0 && idBytes <= MAX_LOOPED_BYTES) {
+      for (let index = 0; index < idBytes; index++) bytes[at + index] = job.id.charCodeAt(index);
+    } else {
+      bytes.write(job.id, at, encoding((flags & ID_WIDE) !== 0));
+    }
     bytes.set(job.payload, at + idBytes);
   }
 }

@@ -1,6 +1,6 @@
 import { type JobHeaders, NO_HEADERS } from "../../domain/job-headers.ts";
 import type { Job } from "../../domain/job.ts";
-import { HeadersDraft, isEmpty, NameTable, readHeaders, readJob, readPriority, RecordDraft } from "./job-record.ts";
+import { HeadersDraft, isEmpty, NameTable, readHeaders, readJob, readPriority, RecordWriter } from "./job-record.ts";
 import { SlabStore } from "./slab-store.ts";
 
 /**
@@ -25,6 +25,7 @@ const NONE = -1;
 export class PackedJobs {
   readonly #pipeline: string;
   readonly #names = new NameTable();
+  readonly #writer = new RecordWriter(this.#names);
   readonly #slabs = new SlabStore((tag, address) => {
     this.#moved(tag, address);
   });
@@ -57,9 +58,8 @@ export class PackedJobs {
 
   add(job: Job): number {
     const handle = this.#takeHandle();
-    const draft = new RecordDraft(job, this.#names);
-    const address = this.#slabs.allocate(draft.length, handle * 2);
-    draft.write(this.#slabs.bytesAt(address), this.#slabs.offsetOf(address));
+    const address = this.#slabs.allocate(this.#writer.measure(job), handle * 2);
+    this.#writer.write(this.#slabs.bytesAt(address), this.#slabs.viewAt(address), this.#slabs.offsetOf(address));
     this.#records[handle] = address;
     this.#headers[handle] = this.#addHeaders(handle, job.headers);
     this.#size += 1;

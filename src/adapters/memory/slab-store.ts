@@ -20,6 +20,8 @@ const FREED = 0xffffffff;
 interface Slab {
   readonly number: number;
   readonly bytes: Buffer;
+  /** Of all of `bytes`. */
+  readonly view: DataView;
   /** Everything below is taken, everything above is free. */
   used: number;
   liveBytes: number;
@@ -69,8 +71,8 @@ export class SlabStore {
     const total = length + HEADER_BYTES;
     const slab = total > LARGE_BLOCK_BYTES ? this.#newSlab(total) : this.#slabWithRoom(total);
     const start = slab.used;
-    slab.bytes.writeUInt32LE(total, start);
-    slab.bytes.writeUInt32LE(tag, start + 4);
+    slab.view.setUint32(start, total, true);
+    slab.view.setUint32(start + 4, tag, true);
     slab.used += total;
     slab.liveBytes += total;
     this.#liveBytes += total;
@@ -81,6 +83,11 @@ export class SlabStore {
   /** The buffer a block lies in. */
   bytesAt(address: number): Buffer {
     return this.#slabAt(address).bytes;
+  }
+
+  /** The same buffer, for numbers. */
+  viewAt(address: number): DataView {
+    return this.#slabAt(address).view;
   }
 
   /** Where in its buffer a block begins. */
@@ -145,7 +152,8 @@ export class SlabStore {
     if (spare === undefined) this.#heldBytes += size;
     const number = this.#freeNumbers.pop() ?? this.#slabs.length;
     const bytes = spare ?? Buffer.allocUnsafeSlow(size);
-    const slab: Slab = { number, bytes, used: 0, liveBytes: 0, pinned: false };
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const slab: Slab = { number, bytes, view, used: 0, liveBytes: 0, pinned: false };
     this.#slabs[number] = slab;
     return slab;
   }

@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../domain/ports/clock.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
-import { encodeFrame, FLAGS, type Frame } from "../goridge/frame.ts";
+import { FLAGS, type Frame } from "../goridge/frame.ts";
 import { FrameError, FrameReader } from "../goridge/frame-reader.ts";
+import { AnswerBuffer, type AnswerSlab } from "./answer-buffer.ts";
 import { codecsOf } from "./rpc-codecs.ts";
-import { Alone, type RpcAnswer, type RpcRouter } from "./rpc-router.ts";
+import { Alone, type RpcRouter } from "./rpc-router.ts";
 
 /** Limits of one connection. */
 export interface RpcConnectionLimits {
@@ -24,6 +25,7 @@ export interface RpcConnectionContext {
   readonly limits: RpcConnectionLimits;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly slab: AnswerSlab;
 }
 
 type State =
@@ -51,6 +53,7 @@ const OPTIONS_PER_FRAME = 2;
 const DISCARD_FACTOR = 4;
 const LINGER_MS = 1000;
 const LOGGED_BYTES = 64;
+const NO_NAME = new Uint8Array(0);
 
 /**
  * One client. Calls start in the order in which their requests came and are answered in the order in which they end,
@@ -67,7 +70,7 @@ export class RpcConnection {
   /** A call runs that must be answered before the next one begins. */
   #alone = false;
   /** Answers of this turn. */
-  #answers: Buffer[] = [];
+  readonly #answers: AnswerBuffer;
   #turnScheduled = false;
   #peerEnded = false;
   /** The socket holds more than it should until it says `drain`. */
@@ -77,6 +80,7 @@ export class RpcConnection {
     this.#socket = socket;
     this.#context = context;
     this.#peer = socket.remoteAddress === undefined ? "unix" : `${socket.remoteAddress}:${socket.remotePort ?? 0}`;
+    this.#answers = new AnswerBuffer(context.slab);
     this.#reader = new FrameReader({ maxPayloadBytes: context.limits.maxFrameBytes });
     socket.on("data", (chunk: Buffer) => {
       this.#received(chunk);
@@ -112,7 +116,7 @@ export class RpcConnection {
   /** Closes now; running calls go on without anybody to hear their answer. */
   destroy(): void {
     this.#state = CLOSED;
-    this.#answers = [];
+    this.#answers.take();
     this.#socket.destroy();
   }
 
@@ -195,7 +199,7 @@ export class RpcConnection {
     if (sequenceId !== undefined && error.options.length === OPTIONS_PER_FRAME) {
       const text = `request of ${error.payloadBytes} bytes is above rpc.max_frame_size (${this.#context.limits.maxFrameBytes} bytes)`;
       const flags = codecsOf(error.flags).reply.bit | FLAGS.error;
-      this.#answers.push(encodeFrame(flags, [sequenceId, 0], [Buffer.from(text, "utf8")]));
+      this.#answers.add(flags, sequenceId, NO_NAME, 0, Buffer.from(text, "utf8"));
     }
     const allowedBytes = Math.min(error.payloadBytes, DISCARD_FACTOR * this.#context.limits.maxFrameBytes);
     const remainingBytes = allowedBytes - error.receivedPayloadBytes;
@@ -220,26 +224,22 @@ export class RpcConnection {
       this.#stopReading();
       return;
     }
-    const method = payload.subarray(0, methodBytes);
-    const body = payload.subarray(methodBytes);
-    const answer = this.#context.router.dispatch(frame.flags, method.toString("utf8"), body);
+    const answer = this.#context.router.dispatchFrame(frame.flags, payload, methodBytes);
     if (!("then" in answer)) {
-      this.#answer(sequenceId, method, answer);
+      this.#answers.add(answer.flags, sequenceId, payload, methodBytes, answer.body);
       return;
     }
+    // A copy: the payload must not live as long as the call.
+    const name = Buffer.from(payload.subarray(0, methodBytes));
     this.#inflight += 1;
     if (answer instanceof Alone) this.#alone = true;
     void answer.then((late) => {
       this.#inflight -= 1;
       if (answer instanceof Alone) this.#alone = false;
-      this.#answer(sequenceId, method, late);
+      if (this.#state.t === "closed") return;
+      this.#answers.add(late.flags, sequenceId, name, methodBytes, late.body);
       this.#scheduleTurn();
     });
-  }
-
-  #answer(sequenceId: number, method: Buffer, answer: RpcAnswer): void {
-    if (this.#state.t === "closed") return;
-    this.#answers.push(encodeFrame(answer.flags, [sequenceId, method.length], [method, answer.body]));
   }
 
   /** After everything else that ended in this turn of the event loop. */
@@ -252,12 +252,15 @@ export class RpcConnection {
   }
 
   #flush(): void {
-    const answers = this.#answers;
-    if (answers.length === 0 || this.#state.t === "closed") return;
-    const [first] = answers;
-    const bytes = answers.length === 1 && first !== undefined ? first : Buffer.concat(answers);
-    answers.length = 0;
-    if (!this.#socket.write(bytes)) {
+    if (this.#state.t === "closed") return;
+    const chunks = this.#answers.take();
+    if (chunks.length === 0) return;
+    const several = chunks.length > 1;
+    if (several) this.#socket.cork();
+    let room = true;
+    for (const chunk of chunks) room = this.#socket.write(chunk);
+    if (several) this.#socket.uncork();
+    if (!room) {
       this.#congested = true;
       if (this.#state.t === "serving" && this.#progress.t !== "answers") {
         this.#progress = { t: "answers", sinceMs: this.#context.clock.elapsedMs() };

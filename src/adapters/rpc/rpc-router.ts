@@ -67,6 +67,9 @@ export class RpcRouter {
   readonly #methods: ReadonlyMap<string, RpcMethod>;
   readonly #services: ReadonlySet<string>;
   readonly #logger: Logger;
+  /** The method of the last request, which mostly is that of the next one, and its name as bytes. */
+  #lastMethod: RpcMethod | undefined;
+  #lastName = Buffer.alloc(0);
 
   /** @param logger of the channel `rpc` */
   constructor(methods: readonly RpcMethod[], logger: Logger) {
@@ -82,9 +85,38 @@ export class RpcRouter {
    * @param name `service.Method`
    */
   dispatch(flags: number, name: string, body: Buffer): RpcAnswer | Promise<RpcAnswer> | Alone<RpcAnswer> {
+    return this.#call(flags, this.#methods.get(name), name, body);
+  }
+
+  /**
+   * Answers a request as it lies in its frame. Never throws, never rejects.
+   *
+   * @param payload name of the method, then the body
+   */
+  dispatchFrame(flags: number, payload: Buffer, nameBytes: number): RpcAnswer | Promise<RpcAnswer> | Alone<RpcAnswer> {
+    const body = payload.subarray(nameBytes);
+    const last = this.#lastMethod;
+    if (last !== undefined && isSame(this.#lastName, payload, nameBytes)) {
+      return this.#call(flags, last, last.name, body);
+    }
+    const name = payload.toString("utf8", 0, nameBytes);
+    const method = this.#methods.get(name);
+    if (method !== undefined) {
+      this.#lastMethod = method;
+      this.#lastName = Buffer.from(method.name, "utf8");
+    }
+    return this.#call(flags, method, name, body);
+  }
+
+  #call(
+    flags: number,
+    method: RpcMethod | undefined,
+    name: string,
+    body: Buffer,
+  ): RpcAnswer | Promise<RpcAnswer> | Alone<RpcAnswer> {
     const { request, reply } = codecsOf(flags);
     try {
-      const result = this.#find(name).invoke(body, request, reply);
+      const result = (method ?? this.#unknown(name)).invoke(body, request, reply);
       if (result instanceof Uint8Array) return { flags: reply.bit, body: result };
       if (result instanceof Alone) return new Alone(this.#awaited(result, name, reply));
       return this.#awaited(result, name, reply);
@@ -100,9 +132,7 @@ export class RpcRouter {
     );
   }
 
-  #find(name: string): RpcMethod {
-    const method = this.#methods.get(name);
-    if (method !== undefined) return method;
+  #unknown(name: string): never {
     const dot = name.lastIndexOf(".");
     if (dot < 0) throw new RpcError(`rpc: service/method request ill-formed: ${name}`);
     const what = this.#services.has(name.slice(0, dot)) ? "method" : "service";
@@ -119,6 +149,12 @@ export class RpcRouter {
     }
     return { flags: reply.bit | FLAGS.error, body: Buffer.from(text, "utf8") };
   }
+}
+
+function isSame(name: Buffer, payload: Buffer, nameBytes: number): boolean {
+  if (name.length !== nameBytes) return false;
+  for (let index = 0; index < nameBytes; index++) if (name[index] !== payload[index]) return false;
+  return true;
 }
 
 function isPromise<T>(value: T | Promise<T>): value is Promise<T> {

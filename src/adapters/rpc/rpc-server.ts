@@ -5,6 +5,7 @@ import { InvalidConfigError, messageOf } from "../../domain/errors.ts";
 import type { Clock, Timer } from "../../domain/ports/clock.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
 import { clearStaleSocket, isPublic, parseRpcAddress, phpDsn, resolveHost, type RpcAddress } from "./rpc-address.ts";
+import { AnswerSlab } from "./answer-buffer.ts";
 import { RpcConnection, type RpcConnectionContext, type RpcConnectionLimits } from "./rpc-connection.ts";
 import type { RpcRouter } from "./rpc-router.ts";
 
@@ -54,7 +55,7 @@ export class RpcServer {
   constructor(options: RpcServerOptions, router: RpcRouter, clock: Clock, logger: Logger) {
     this.#options = options;
     this.#address = parseRpcAddress(options.listen);
-    this.#context = { router, limits: options, clock, logger };
+    this.#context = { router, limits: options, clock, logger, slab: new AnswerSlab() };
     this.#clock = clock;
     this.#logger = logger;
     const shortestMs = Math.min(options.headerTimeoutMs, options.bodyTimeoutMs);

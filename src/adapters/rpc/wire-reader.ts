@@ -3,6 +3,11 @@ const MAX_VARINT_BYTES = 7;
 /** Longer texts are not remembered. */
 const MAX_REMEMBERED_BYTES = 64;
 const EMPTY = new Uint8Array(0);
+/** What `toString("latin1")` ends up in, without its looking at arguments; Node does not document it. */
+interface FastBuffer extends Buffer {
+  latin1Slice(start: number, end: number): string;
+}
+
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Thrown where bytes are not what is read by hand; one object, since it is thrown for whatever a client sends. */
@@ -60,7 +65,8 @@ export class WireReader {
     const length = this.length();
     const start = this.at;
     this.at += length;
-    return length === 0 ? EMPTY : this.bytes.subarray(start, start + length);
+    // Half the cost of Buffer's subarray.
+    return length === 0 ? EMPTY : new Uint8Array(this.bytes.buffer, this.bytes.byteOffset + start, length);
   }
 
   text(): string {
@@ -83,7 +89,7 @@ function textOf(bytes: Buffer, start: number, end: number): string {
   for (let index = start; index < end; index++) {
     if ((bytes[index] ?? 0) >= 0x80) return utf8(bytes.subarray(start, end));
   }
-  return bytes.toString("latin1", start, end);
+  return (bytes as FastBuffer).latin1Slice(start, end);
 }
 
 /** The last text read in some place: comparing is faster than making it again, and nothing is allocated. */

@@ -1,38 +1,30 @@
 import { Command, CommanderError } from "commander";
 import { JobsError, messageOf } from "../../domain/errors.ts";
+import { RpcCallError } from "../../adapters/rpc/rpc-call-error.ts";
+import { durationText, readDurationMs, Unreadable } from "../config/durations.ts";
 import { EXIT_CODES } from "../lifecycle/exit-codes.ts";
 import { versionLine } from "../version.ts";
+import { completionScript, type Shell, SHELLS } from "./completion.ts";
+import { CommandError } from "./command-error.ts";
+import type { CommandBodies, GlobalOptions } from "./flags.ts";
+import { addFailedCommand, addJobsCommand } from "./jobs-commands.ts";
 
-/** Flags every command has; they may stand before or after it. */
-export interface GlobalOptions {
-  /** Path of the configuration file, as it was given. */
-  readonly config: string;
-  /** Working directory; empty if not given. */
-  readonly workDir: string;
-  /** `key=value` each, in order. */
-  readonly overrides: readonly string[];
-  /** File of variables, relative to the working directory; empty if not given. */
-  readonly dotenv: string;
-  /** Write none of the daemon's own lines to stdout; logs are not touched. */
-  readonly silent: boolean;
-  /** Write a pid file while the daemon runs. */
-  readonly pid: boolean;
-  /** RoadRunner's `-d`. */
-  readonly debug: boolean;
-  /** RoadRunner's `-e`. */
-  readonly experimental: boolean;
-}
+/** How long `stop --wait` waits if it is told no time: longer than a usual grace period. */
+const STOP_WAIT_MS = 60_000;
 
 /** What the commands do, and where they write. */
-export interface CliContext {
+export interface CliContext extends CommandBodies {
   /** Name the executable was started under: `jobsd`, or `rr` through a link. */
   readonly program: string;
-  /** Runs the daemon. Resolves with its exit code once it stopped. */
-  readonly serve: (options: GlobalOptions) => Promise<number>;
-  /** Checks a configuration. Resolves with the exit code. */
-  readonly check: (options: GlobalOptions) => number | Promise<number>;
   readonly writeOut: (text: string) => void;
   readonly writeError: (text: string) => void;
+}
+
+type Options = () => GlobalOptions;
+type Finish = (code: number) => void;
+
+interface JsonFlag {
+  readonly json?: boolean;
 }
 
 interface ParsedFlags {
@@ -70,7 +62,8 @@ export async function runCli(args: readonly string[], context: CliContext): Prom
 
 /** Errors of ours are for the operator; anything else is a bug, for which the stack is wanted. */
 function describe(error: unknown): string {
-  if (JobsError.is(error) || !(error instanceof Error)) return messageOf(error);
+  const expected = error instanceof CommandError || error instanceof RpcCallError;
+  if (JobsError.is(error) || expected || !(error instanceof Error)) return messageOf(error);
   return error.stack ?? error.message;
 }
 
@@ -103,11 +96,26 @@ function createProgram(context: CliContext, finish: (code: number) => void): Com
     .action(async () => {
       finish(await context.serve(options()));
     });
+  addOwnCommands(program, context, options, finish);
+  addDaemonCommands(program, context, options, finish);
+  return program;
+}
+
+/** Commands that need no daemon. */
+function addOwnCommands(program: Command, context: CliContext, options: Options, finish: Finish): void {
   program
     .command("check")
+    .alias("validate")
     .description("read the configuration, tell everything that is wrong with it, and start nothing")
+    .option("--json", "print JSON")
+    .action(async ({ json = false }: JsonFlag) => {
+      finish(await context.check(options(), json));
+    });
+  program
+    .command("config")
+    .description("print the configuration with includes, variables and overrides in it, secrets masked")
     .action(async () => {
-      finish(await context.check(options()));
+      finish(await context.config(options()));
     });
   program
     .command("version")
@@ -115,7 +123,53 @@ function createProgram(context: CliContext, finish: (code: number) => void): Com
     .action(() => {
       context.writeOut(`${versionLine(context.program)}\n`);
     });
-  return program;
+  program
+    .command("completion")
+    .description(`print a script that completes commands and flags: source <(${context.program} completion bash)`)
+    .addArgument(program.createArgument("<shell>", "the shell").choices(SHELLS))
+    .action((shell: Shell) => {
+      context.writeOut(completionScript(program, shell));
+    });
+}
+
+/** Commands for a daemon that runs. */
+function addDaemonCommands(program: Command, context: CliContext, options: Options, finish: Finish): void {
+  program
+    .command("workers")
+    .description("show workers and pipelines of the running daemon")
+    .argument("[plugins...]", "only these; the one with workers is jobs")
+    .option("-i, --interactive", "draw again every second, until Ctrl-C", false)
+    .option("--json", "print JSON", false)
+    .action(async (plugins: string[], { interactive, json }: { interactive: boolean; json: boolean }) => {
+      finish(await context.workers(options(), { plugins, interactive, json }));
+    });
+  addJobsCommand(program, async (request) => {
+    finish(await context.jobs(options(), request));
+  });
+  addFailedCommand(program, async (request) => {
+    finish(await context.failed(options(), request));
+  });
+  program
+    .command("reset")
+    .description("replace the workers, e.g. after a deploy; running jobs end first")
+    .argument("[plugins...]", "only these; the one with workers is jobs")
+    .action(async (plugins: string[]) => {
+      finish(await context.reset(options(), plugins));
+    });
+  program
+    .command("stop")
+    .description("stop the daemon that wrote the pid file (serve -p)")
+    .option("-f, --force", "a second signal after a second: running jobs are given back", false)
+    .option("--wait [duration]", `wait for its end, ${durationText(STOP_WAIT_MS)} if no time is given`, parseWait)
+    .action(async ({ force, wait = 0 }: { force: boolean; wait?: number | true }) => {
+      finish(await context.stop(options(), { force, waitMs: wait === true ? STOP_WAIT_MS : wait }));
+    });
+}
+
+function parseWait(text: string): number {
+  const ms = readDurationMs(text, "seconds");
+  if (ms instanceof Unreadable) throw new CommandError(`--wait: ${ms.message}`);
+  return ms;
 }
 
 /** Short flags take their value with `=` as well (`-o=k=v`), which the parser leaves at the front. */

@@ -24,6 +24,17 @@ export function formatProblem(problem: Problem): string {
   return `${place}: ${path}${severity}${problem.message}`;
 }
 
+/** The problems behind an `InvalidConfigError`, for those who want them one by one. */
+export class ConfigProblems extends Error {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(`${problems.length} problems`);
+    this.name = "ConfigProblems";
+    this.problems = problems;
+  }
+}
+
 /** Collects everything that is wrong, so that one run reports all of it; the same thing once. */
 export class ProblemList {
   readonly #problems: Problem[] = [];

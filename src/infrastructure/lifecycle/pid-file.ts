@@ -53,12 +53,20 @@ export function readPid(path: string): number | undefined {
   }
 }
 
-/** A process of another user runs as well. */
+/** A process of another user runs as well; one that has ended and that nobody has asked about yet does not. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return !isZombie(pid);
   } catch (error) {
     return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+function isZombie(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
   }
 }

@@ -13,10 +13,10 @@ import type { Logs } from "../../logging/channels.ts";
 import { openLogs } from "../../logging/open-logs.ts";
 import { TOKENS } from "../../tokens.ts";
 import { RR_VERSION, VERSION } from "../../version.ts";
-import type { CliContext, GlobalOptions } from "../program.ts";
+import type { GlobalOptions, Output } from "../flags.ts";
 
 /** Body of `serve`: runs the daemon until it is told to stop. Resolves with the exit code. */
-export async function serve(options: GlobalOptions, { writeOut }: Pick<CliContext, "writeOut">): Promise<number> {
+export async function serve(options: GlobalOptions, { writeOut }: Pick<Output, "writeOut">): Promise<number> {
   const { overrides, dotenv } = options;
   const { path, directory } = resolveConfigPath(options.config, options.workDir, process.cwd());
   process.chdir(directory);

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "@jest/globals";
 import { InvalidConfigError } from "../../../../src/domain/errors.ts";
 import { checkConfig } from "../../../../src/infrastructure/cli/commands/check-command.ts";
-import { runCli, type CliContext, type GlobalOptions } from "../../../../src/infrastructure/cli/program.ts";
+import type { GlobalOptions } from "../../../../src/infrastructure/cli/flags.ts";
+import { runCli, type CliContext } from "../../../../src/infrastructure/cli/program.ts";
 
 const OPTIONS: GlobalOptions = {
   config: ".rr.yaml",
@@ -32,6 +33,12 @@ async function run(args: readonly string[], more: Partial<CliContext> = {}): Pro
       return Promise.resolve(0);
     },
     check: () => 0,
+    config: () => 0,
+    workers: () => Promise.resolve(0),
+    jobs: () => Promise.resolve(0),
+    failed: () => Promise.resolve(0),
+    reset: () => Promise.resolve(0),
+    stop: () => Promise.resolve(0),
     writeOut: (text) => (out += text),
     writeError: (text) => (error += text),
     ...more,

@@ -209,9 +209,9 @@ describeWithPhp("10,000 jobs with all kinds of trouble", () => {
     };
     world.pool.onFree(fill);
     fill();
-    let finished = false;
+    const end = { reached: false };
     const shake = (async () => {
-      for (let round = 0; !finished; round++) {
+      for (let round = 0; !end.reached; round++) {
         if (round % 3 === 0) await world.pool.reset(never);
         else if (round % 3 === 1) await world.pool.addWorker(never);
         else await world.pool.removeWorker(never);
@@ -225,7 +225,7 @@ describeWithPhp("10,000 jobs with all kinds of trouble", () => {
       fill();
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    finished = true;
+    end.reached = true;
     const size = await within(shake, "the last round");
 
     expect(open).toBe(0);

@@ -90,7 +90,7 @@ describe("SIGTERM", () => {
     });
   });
 
-  test("[POOL-61] the second one ends the daemon at once, and no worker is left", async () => {
+  test("[POOL-61, CFG-43] the second one ends the daemon at once, and no worker is left", async () => {
     await Scene.with({ workers: 2 }, async (scene) => {
       const pids = workerPids(scene.daemon);
       await scene.pushScript("endless", ["sleep 300"]);

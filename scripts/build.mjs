@@ -26,8 +26,8 @@ await build({
   chunkNames: "chunks/[name]-[hash]",
   bundle: true,
   splitting: true,
-  // Each finds its binary beside itself.
-  external: ["classic-level", "snappy", "lz4-napi"],
+  // Each finds its binary beside itself; fivebeans is old enough to be warned of wherever it is not in node_modules.
+  external: ["classic-level", "snappy", "lz4-napi", "fivebeans"],
   format: "esm",
   platform: "node",
   target: "node20.19",

@@ -67,8 +67,9 @@ export interface Delivery {
   readonly deliveries?: number;
 
   /**
-   * Tells the broker what became of the job. Exactly one call counts; a second one is a bug of ours, is
-   * logged and never sent. Returns `undefined` if it was done at once.
+   * Tells the broker what became of the job. Exactly one call that succeeds counts; a second one is a bug of ours,
+   * is logged and never sent. After a call that failed, but for a stale one, another may follow. Returns `undefined`
+   * if it was done at once. Where a copy replaces the original, the copy is confirmed before the original is settled.
    *
    * Bounded by the timeout the driver was created with.
    *

@@ -33,6 +33,8 @@ export interface DriverFlags {
   readonly brokerPriority: boolean;
   /** `false`: a job with a delay is refused. */
   readonly delay: DelayPrecision | false;
+  /** `text`: payloads are text, one character or more and none of them a control character; any other is refused. */
+  readonly payloads?: "text";
   /** A job with a payload of so many bytes is stored. At least 65,536 minus the room its fields need. */
   readonly largestPayloadBytes: number;
   /** A job with a payload of so many bytes is refused; absent where there is no limit. */
@@ -45,9 +47,10 @@ export interface DriverFlags {
   readonly foreignMessages: boolean;
   /**
    * What becomes of deliveries when their connection is lost. `stale`: the broker delivers them again, and they can not
-   * be settled any more. `valid`: they can be settled all the same.
+   * be settled any more. `valid`: they can be settled all the same. `recovered`: what the broker delivers again goes to
+   * the delivery that is open, which can be settled from then on; one that was acknowledged before is not run again.
    */
-  readonly afterLostConnection: "stale" | "valid";
+  readonly afterLostConnection: "stale" | "valid" | "recovered";
   /** Whether `link` tells of a lost connection; not so where each call is a connection of its own. */
   readonly linkFollowsConnection: boolean;
   /** Time after which the jobs of a consumer that is gone are delivered to another one at the latest, milliseconds. */

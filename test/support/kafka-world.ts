@@ -97,8 +97,15 @@ export class KafkaWorld {
     const configEntries = Object.entries(config).map(([key, value]) => ({ name: key, value }));
     await admin.createTopics({
       topics: [{ topic: name, numPartitions: partitions, configEntries }],
-      waitForLeaders: true,
+      waitForLeaders: false,
     });
+    // A partition has a leader once it answers; before, a batch for several of them may be stored twice.
+    await until(`topic ${name}`, () =>
+      admin.fetchTopicOffsets(name).then(
+        (offsets) => offsets.length === partitions,
+        () => false,
+      ),
+    );
     return name;
   }
 

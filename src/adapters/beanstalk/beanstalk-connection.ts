@@ -1,6 +1,7 @@
 import FiveBeansClient from "fivebeans/lib/client.js";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { runInThisContext } from "node:vm";
 import type { CancelSignal } from "../../domain/cancel-signal.ts";
 import { Fifo } from "../../domain/fifo.ts";
 import type { Clock, Timer } from "../../domain/ports/clock.ts";
@@ -16,9 +17,6 @@ import {
   type TubeStats,
 } from "./beanstalk-session.ts";
 import { counter, parseStats } from "./stats-text.ts";
-
-/** Limit of a command that the server answers at once. */
-const ANSWER_TIMEOUT_MS = 10_000;
 
 /** The answer to a reserve may come so much later than the server was told to wait. */
 const RESERVE_SLACK_MS = 5_000;
@@ -49,10 +47,35 @@ const RAW_BODIES = { RESERVED: "passthrough", FOUND: "passthrough", OK: "passthr
 
 const NOTHING = Buffer.alloc(0);
 
+export interface ConnectionOptions {
+  readonly address: BeanstalkAddress;
+  /** Limit of a command that the server answers at once. */
+  readonly answerTimeoutMs: number;
+}
+
 interface Pending {
   readonly handler: FiveBeansClient.Handler;
   readonly answered: Answered;
 }
+
+/**
+ * The client makes buffers in a way of long ago. Node looks at the stack each of the first 10,000 times that happens, 20 µs
+ * and more, in order not to complain about packages; after one complaint it does not look again. So it gets its one
+ * chance here, with nobody to hear it.
+ */
+function spareStackTraces(): void {
+  const kept = Object.getOwnPropertyDescriptor(process, "emitWarning");
+  if (kept === undefined) return;
+  process.emitWarning = () => undefined;
+  try {
+    // In a script of its own, since a complaint about a file inside of node_modules would be held back.
+    runInThisContext("Buffer(0)", { filename: "/jobsd/buffer-warning.js" });
+  } finally {
+    Object.defineProperty(process, "emitWarning", kept);
+  }
+}
+
+spareStackTraces();
 
 /**
  * fivebeans' client, hardened. The client forgets what was asked when its connection ends, waits for ever, takes any
@@ -63,6 +86,7 @@ export class BeanstalkConnection implements BeanstalkSession {
   readonly ended: Promise<unknown>;
   readonly #client: FiveBeansClient;
   readonly #clock: Clock;
+  readonly #answerTimeoutMs: number;
   readonly #gatherer = new AnswerGatherer();
   /** Unanswered calls in order; their limits are their arrivals. */
   readonly #pending = new Fifo<Pending>();
@@ -75,7 +99,8 @@ export class BeanstalkConnection implements BeanstalkSession {
   #instance = "";
   #maxJobBytes = DEFAULT_MAX_JOB_BYTES;
 
-  private constructor(client: FiveBeansClient, clock: Clock) {
+  private constructor(client: FiveBeansClient, clock: Clock, answerTimeoutMs: number) {
+    this.#answerTimeoutMs = answerTimeoutMs;
     this.#client = client;
     this.#clock = clock;
     this.ended = new Promise((resolve) => {
@@ -95,11 +120,12 @@ export class BeanstalkConnection implements BeanstalkSession {
    *
    * @throws the connection failed, or `signal` fired first
    */
-  static async open(address: BeanstalkAddress, clock: Clock, signal: CancelSignal): Promise<BeanstalkConnection> {
+  static async open(options: ConnectionOptions, clock: Clock, signal: CancelSignal): Promise<BeanstalkConnection> {
+    const { address, answerTimeoutMs } = options;
     const host = address.t === "tcp" ? await resolve(address) : "";
     if (signal.aborted) throw reasonOf(signal);
     const client = new FiveBeansClient(host, address.t === "tcp" ? address.port : pipePath(address.path));
-    const connection = new BeanstalkConnection(client, clock);
+    const connection = new BeanstalkConnection(client, clock, answerTimeoutMs);
     const abort = (): void => {
       connection.destroy(reasonOf(signal));
     };
@@ -137,7 +163,7 @@ export class BeanstalkConnection implements BeanstalkSession {
   put(put: PutCommand, answered: Answered): void {
     if (this.#refuses(answered)) return;
     this.#client.put(put.priority, put.delaySec, put.ttrSec, put.body, this.#answer);
-    this.#await(answered, ANSWER_TIMEOUT_MS);
+    this.#await(answered, this.#answerTimeoutMs);
   }
 
   reserve(timeoutSec: number, answered: Answered): void {
@@ -149,25 +175,25 @@ export class BeanstalkConnection implements BeanstalkSession {
   delete(id: string, answered: Answered): void {
     if (this.#refuses(answered)) return;
     this.#client.destroy(id, this.#answer);
-    this.#await(answered, ANSWER_TIMEOUT_MS);
+    this.#await(answered, this.#answerTimeoutMs);
   }
 
   release(id: string, priority: number, delaySec: number, answered: Answered): void {
     if (this.#refuses(answered)) return;
     this.#client.release(id, priority, delaySec, this.#answer);
-    this.#await(answered, ANSWER_TIMEOUT_MS);
+    this.#await(answered, this.#answerTimeoutMs);
   }
 
   bury(id: string, priority: number, answered: Answered): void {
     if (this.#refuses(answered)) return;
     this.#client.bury(id, priority, this.#answer);
-    this.#await(answered, ANSWER_TIMEOUT_MS);
+    this.#await(answered, this.#answerTimeoutMs);
   }
 
   touch(id: string, answered: Answered): void {
     if (this.#refuses(answered)) return;
     this.#client.touch(id, this.#answer);
-    this.#await(answered, ANSWER_TIMEOUT_MS);
+    this.#await(answered, this.#answerTimeoutMs);
   }
 
   async use(tube: string): Promise<void> {
@@ -350,7 +376,7 @@ export class BeanstalkConnection implements BeanstalkSession {
       };
       if (this.#refuses(answered)) return;
       send();
-      this.#await(answered, ANSWER_TIMEOUT_MS).RESPONSES_REQUIRING_BODY = RAW_BODIES;
+      this.#await(answered, this.#answerTimeoutMs).RESPONSES_REQUIRING_BODY = RAW_BODIES;
     });
   }
 

@@ -85,6 +85,10 @@ export class BeanstalkConsumer implements SlotOwner {
     return this.#listener === undefined || this.#slots.size > 0 ? LINK_READY : this.#listener.state;
   }
 
+  get consuming(): boolean {
+    return this.#listener !== undefined;
+  }
+
   /** @throws {DriverUnavailableError} not connected in time; it goes on trying */
   async resume(signal: CancelSignal): Promise<void> {
     if (this.#listener === undefined) {
@@ -101,6 +105,7 @@ export class BeanstalkConsumer implements SlotOwner {
     this.#first = undefined;
     this.#appetite = 0;
     this.#free = [];
+    for (const delivery of [...this.#services.deliveries.stale.open]) delivery.abandon();
     // It ends with the job its connection has, for which nobody waits here.
     void listener?.close(signal);
     const ends: Promise<unknown>[] = [];

@@ -2,6 +2,7 @@ import type { Delivery, Settlement } from "../../domain/delivery.ts";
 import { DriverUnavailableError, JobsError, StaleDeliveryError } from "../../domain/errors.ts";
 import type { JobHeaders } from "../../domain/job-headers.ts";
 import type { Job } from "../../domain/job.ts";
+import type { Clock } from "../../domain/ports/clock.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
 import type { OnNack } from "./beanstalk-options.ts";
 import { type BeanstalkFailure, BeanstalkRefusal } from "./beanstalk-session.ts";
@@ -25,6 +26,11 @@ export interface DeliveryServices {
   putCopy(delivery: BeanstalkDelivery, headers: JobHeaders, delayMs: number): Promise<void>;
   /** The reservation was lost, seen when the job was to be settled. */
   leaseLost(): void;
+  readonly clock: Clock;
+  /** Limit of a settlement that waits for its job to be reserved again. */
+  readonly timeoutMs: number;
+  /** False if no job is reserved any more, so that nobody waits for one. */
+  consuming(): boolean;
 }
 
 /** What is known of a reserved job beside its fields. */
@@ -46,6 +52,8 @@ export class BeanstalkDelivery implements Delivery, HeldJob {
   readonly priority: number | bigint;
   readonly #services: DeliveryServices;
   #slot: BeanstalkSlot | undefined;
+  /** Told of the next reservation, or that there is none. */
+  #awaiting: ((slot: BeanstalkSlot | undefined) => void) | undefined;
   #state: "open" | "settling" | "returned" | "settled" = "open";
 
   constructor(job: Job, facts: DeliveryFacts, slot: BeanstalkSlot, services: DeliveryServices) {
@@ -71,6 +79,12 @@ export class BeanstalkDelivery implements Delivery, HeldJob {
   adopt(slot: BeanstalkSlot): void {
     this.#slot = slot;
     slot.hold(this);
+    this.#awaiting?.(slot);
+  }
+
+  /** The job is not going to be reserved again. */
+  abandon(): void {
+    this.#awaiting?.(undefined);
   }
 
   settle(settlement: Settlement): Promise<void> | undefined {
@@ -84,10 +98,14 @@ export class BeanstalkDelivery implements Delivery, HeldJob {
       return undefined;
     }
     const slot = this.#slot;
-    if (slot === undefined) return Promise.reject(this.#stale(settlement.t === "ack"));
+    if (settlement.t === "ack") {
+      if (slot === undefined) return Promise.reject(this.#stale(true));
+      this.#state = "settling";
+      return this.#delete(slot);
+    }
+    if (slot === undefined && settlement.t === "release") return Promise.reject(this.#stale(false));
     this.#state = "settling";
-    if (settlement.t === "ack") return this.#delete(slot);
-    return this.#carryOut(slot, settlement).then(
+    return this.#carryOutInSlot(slot, settlement).then(
       () => {
         this.#state = "settled";
         this.#slot = undefined;
@@ -120,6 +138,26 @@ export class BeanstalkDelivery implements Delivery, HeldJob {
     return this.#stale(true);
   }
 
+  /** What the worker has decided is done, even if the reservation was lost while it did. */
+  async #carryOutInSlot(slot: BeanstalkSlot | undefined, settlement: Exclude<Settlement, { t: "ack" }>): Promise<void> {
+    const current = slot ?? (await this.#nextSlot());
+    if (current === undefined) throw this.#stale(false);
+    await this.#carryOut(current, settlement);
+  }
+
+  #nextSlot(): Promise<BeanstalkSlot | undefined> {
+    const { clock, timeoutMs } = this.#services;
+    if (!this.#services.consuming()) return Promise.resolve(undefined);
+    return new Promise((resolve) => {
+      const timer = clock.startTimer(timeoutMs, () => this.#awaiting?.(undefined));
+      this.#awaiting = (slot) => {
+        this.#awaiting = undefined;
+        timer.cancel();
+        resolve(slot);
+      };
+    });
+  }
+
   #carryOut(slot: BeanstalkSlot, settlement: Exclude<Settlement, { t: "ack" }>): Promise<void> {
     const { id } = this.reservation;
     switch (settlement.t) {
@@ -149,12 +187,24 @@ export class BeanstalkDelivery implements Delivery, HeldJob {
     try {
       await this.#services.putCopy(this, headers, delayMs);
     } catch (error) {
-      // Not at once: what kept the copy out may keep the next one out, too.
-      await slot.release(id, () => Math.max(delayMs, COPY_FAILED_DELAY_MS));
-      this.#state = "returned";
+      await this.#giveBack(Math.max(delayMs, COPY_FAILED_DELAY_MS));
       throw error;
     }
     await this.#deleteOriginal();
+  }
+
+  /** Not at once: what kept a copy out may keep the next one out, too. Never rejects. */
+  async #giveBack(delayMs: number): Promise<void> {
+    const slot = this.#slot;
+    try {
+      await slot?.release(this.reservation.id, () => delayMs);
+    } catch (error) {
+      // With its connection, if that still lives, ends the reservation.
+      slot?.end(error);
+    }
+    this.#slot = undefined;
+    this.#services.stale.forget(this);
+    this.#state = "returned";
   }
 
   /** Another copy, or nothing, has taken its place: an original that can not be deleted now must not run again. */

@@ -11,6 +11,9 @@ import { BeanstalkConnection } from "./beanstalk-connection.ts";
 import { BeanstalkDriver } from "./beanstalk-driver.ts";
 import { BEANSTALK_OPTIONS, parseBeanstalkOptions } from "./beanstalk-options.ts";
 
+/** Longest wait for an answer that the server gives at once. */
+const ANSWER_TIMEOUT_MS = 10_000;
+
 /** The section `beanstalk`. */
 export interface BeanstalkSection {
   readonly addr: string;
@@ -55,13 +58,14 @@ export class BeanstalkDriverFactory implements DriverFactory {
     const address = parseBeanstalkAddress(section.addr);
     const options = parseBeanstalkOptions(pipeline, section);
     const { clock, random, metrics } = this.#services;
+    const answerTimeoutMs = Math.min(ANSWER_TIMEOUT_MS, context.timeoutMs);
     const driver = new BeanstalkDriver(context, options, {
       clock,
       random,
       metrics,
       log: this.#log,
       openTimeoutMs: section.timeoutMs,
-      open: (signal) => BeanstalkConnection.open(address, clock, signal),
+      open: (signal) => BeanstalkConnection.open({ address, answerTimeoutMs }, clock, signal),
     });
     this.#report(pipeline);
     this.#log.debug({ pipeline: pipeline.name, addr: section.addr, ...options }, "options of the pipeline");

@@ -142,13 +142,16 @@ export class BeanstalkDriver implements Driver {
   }
 
   #deliveries(pipeline: string, priority: number): DeliveryServices {
-    const { log, metrics } = this.#services;
+    const { clock, log, metrics } = this.#services;
     const { tube, onNack } = this.#options;
     return {
       pipeline,
       tube,
       onNack,
       log,
+      clock,
+      timeoutMs: this.#timeoutMs,
+      consuming: () => this.#consumer.consuming,
       stale: new StaleJobs<BeanstalkDelivery>(),
       leaseLost: () => {
         metrics.leaseLost(pipeline);

@@ -31,8 +31,8 @@ interface Arrival {
 /** Makes deliveries of what slots have reserved. */
 export class BeanstalkIntake {
   readonly #services: IntakeServices;
-  /** Jobs that came before the credit of the one that made room for them. */
-  readonly #early: Arrival[] = [];
+  /** What came in this turn. */
+  readonly #arrived: Arrival[] = [];
 
   constructor(services: IntakeServices) {
     this.#services = services;
@@ -80,21 +80,22 @@ export class BeanstalkIntake {
     }
   }
 
+  /**
+   * At the end of the turn: by then it is known what else has come over the other connections, in which order the
+   * server gave it out, and the answer to a delete that came together with the job has given its credit back.
+   */
   #handOver(arrival: Arrival): void {
-    if (this.#services.sink.credit > 0) {
-      this.#deliver(arrival);
-      return;
-    }
-    this.#early.push(arrival);
-    // The answer to a delete may have come together with the job: its credit is back when this turn is over.
-    if (this.#early.length > 1) return;
+    this.#arrived.push(arrival);
+    if (this.#arrived.length > 1) return;
     setImmediate(() => {
-      this.#deliverEarly();
+      this.#deliverArrived();
     });
   }
 
-  #deliverEarly(): void {
-    for (const arrival of this.#early.splice(0)) {
+  #deliverArrived(): void {
+    const arrivals = this.#arrived.splice(0);
+    if (arrivals.length > 1) arrivals.sort((left, right) => compareIds(left.reservation.id, right.reservation.id));
+    for (const arrival of arrivals) {
       if (arrival.slot.retired || arrival.slot.session.closed) arrival.slot.end();
       else if (this.#services.sink.credit > 0) this.#deliver(arrival);
       else arrival.slot.giveBack(arrival.reservation.id);
@@ -116,4 +117,10 @@ export class BeanstalkIntake {
     const own = job.priority === 0 ? priority : job.priority;
     sink.deliver(delivery, own === 0 ? DEFAULT_PRIORITY : own);
   }
+}
+
+/** Ids have up to 64 bits. */
+function compareIds(left: string, right: string): number {
+  if (left.length !== right.length) return left.length - right.length;
+  return left < right ? -1 : 1;
 }

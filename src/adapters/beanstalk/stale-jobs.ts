@@ -48,6 +48,11 @@ export class StaleJobs<D extends { readonly reservation: Reservation }> {
     this.#open.set(delivery.reservation.id, delivery);
   }
 
+  /** Open deliveries whose reservation was lost. */
+  get open(): Iterable<D> {
+    return this.#open.values();
+  }
+
   /** An open delivery without a reservation ends otherwise than by being done: the next one is a new one. */
   forget(delivery: D): void {
     const { id } = delivery.reservation;

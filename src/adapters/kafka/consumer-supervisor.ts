@@ -63,6 +63,7 @@ export class ConsumerSupervisor {
   #loop: Promise<void> | undefined;
   #stopping = false;
   #wake: (() => void) | undefined;
+  #first: Promise<KafkaFault | undefined> = Promise.resolve(undefined);
   #firstDone: (fault: KafkaFault | undefined) => void = () => undefined;
 
   constructor(parts: SupervisorParts) {
@@ -77,14 +78,14 @@ export class ConsumerSupervisor {
 
   /** Resolves when the consumer is in its group, or with the first reason why it is not. Goes on trying. */
   async start(): Promise<KafkaFault | undefined> {
-    if (this.running) return undefined;
+    if (this.running) return this.#life?.isJoined === true ? undefined : this.#first;
     await this.#loop;
     this.#stopping = false;
-    const first = new Promise<KafkaFault | undefined>((resolve) => {
+    this.#first = new Promise<KafkaFault | undefined>((resolve) => {
       this.#firstDone = resolve;
     });
     this.#loop = this.#run();
-    return first;
+    return this.#first;
   }
 
   /** What is under way ends with an error; the group notices later. */

@@ -26,9 +26,6 @@ import { TopicSelection } from "./topic-selection.ts";
 /** Deliveries that may be unsettled at once; the scheduler asks for far fewer. */
 const PREFETCH = 100_000;
 
-/** How long a pipeline waits to be in its group before it is said to have started; it goes on trying either way. */
-const LAZY_START_MS = 10_000;
-
 /** What all kafka pipelines of the daemon share. */
 export interface KafkaServices {
   readonly clock: Clock;
@@ -131,19 +128,11 @@ export class KafkaDriver implements Driver {
     if (consumption === undefined) return;
     const { intake, supervisor } = consumption;
     intake.open = true;
-    if (supervisor.running) {
-      supervisor.resumeAll();
-      intake.handOver();
-      return;
-    }
-    if (!this.#services.strict) {
-      await this.#withinMs(LAZY_START_MS, supervisor.start());
-      return;
-    }
+    supervisor.resumeAll();
+    intake.handOver();
     const fault = await Promise.race([supervisor.start(), aborted(signal)]);
-    if (fault === undefined) return;
-    intake.open = false;
-    await supervisor.stop();
+    // A topic that does not exist yet is consumed as soon as it does: that is a pipeline that runs.
+    if (fault === undefined || fault.kind === "unknown_topic") return;
     throw new DriverUnavailableError(this.kind, { cause: fault });
   }
 
@@ -179,7 +168,8 @@ export class KafkaDriver implements Driver {
     const cut = (): void => {
       consumption?.supervisor.destroy();
     };
-    signal.addEventListener("abort", cut, { once: true });
+    if (signal.aborted) cut();
+    else signal.addEventListener("abort", cut, { once: true });
     // The last commit goes out before the group is left, and before anything else is cut.
     await consumption?.supervisor.stop();
     consumption?.intake.stop();
@@ -188,17 +178,6 @@ export class KafkaDriver implements Driver {
     this.#link.close();
     await this.#admin.close();
     signal.removeEventListener("abort", cut);
-  }
-
-  /** Resolves with the promise, or when the time is over. */
-  #withinMs(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#services.clock.startTimer(timeoutMs, resolve);
-      void promise.finally(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
   }
 
   #consume(options: ConsumerOptions, context: DriverContext, clients: KafkaClients): Consumption {

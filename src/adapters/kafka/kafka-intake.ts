@@ -162,7 +162,7 @@ export class KafkaIntake implements DeliveryOwner {
 
   jobOf({ tracker, record, offset, headers }: TrackedRecord): Job {
     const { topic, partition } = tracker;
-    const job = toJob(record, { topic, partition, offset }, this.#parts.priority);
+    const job = toJob(record, { topic, partition, offset }, this.#parts);
     return headers === undefined ? job : job.withHeaders(headers);
   }
 

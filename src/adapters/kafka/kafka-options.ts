@@ -61,6 +61,7 @@ export function parseKafkaOptions(definition: PipelineDefinition, section: Optio
 
 function fileOptions(settings: PipelineSettings, section: OptionMap): OptionMap {
   const own = Object.fromEntries(KAFKA_OPTIONS.map((name) => [name, settings.get(name)]));
+  for (const name of [...MERGED, "sasl_options"]) own[name] = jsonMap(settings, name);
   const merged: Record<string, unknown> = { ...lowerCased(section) };
   for (const [name, value] of Object.entries(own)) if (value !== undefined) merged[name] = value;
   for (const name of MERGED) {

@@ -1,18 +1,18 @@
 import { type JobHeaders, NO_HEADERS, toHeaders } from "../../domain/job-headers.ts";
 import { Job } from "../../domain/job.ts";
-import { DEDUCED_NAME, RR } from "../shared/rr-headers.ts";
+import { decodeHeaders, DEDUCED_NAME, encodeHeaders, RR } from "../shared/rr-headers.ts";
 import type { FetchedRecord, OutgoingRecord, RecordHeaders } from "./kafka-session.ts";
 
 /** Header by which a producer chooses the key of the record; the job's id then travels in `rr_id`. */
 export const KEY_HEADER = "kafka_key";
 
 /** Headers of traces, as Go's HTTP carrier spells them. */
-const TRACE_HEADERS: Readonly<Record<string, string>> = {
-  traceparent: "Traceparent",
-  tracestate: "Tracestate",
-  baggage: "Baggage",
-  "uber-trace-id": "Uber-Trace-Id",
-};
+const TRACE_HEADERS: ReadonlyMap<string, string> = new Map([
+  ["traceparent", "Traceparent"],
+  ["tracestate", "Tracestate"],
+  ["baggage", "Baggage"],
+  ["uber-trace-id", "Uber-Trace-Id"],
+]);
 
 const OWN_HEADERS: ReadonlySet<string> = new Set(Object.values(RR));
 const EMPTY = Buffer.alloc(0);
@@ -20,6 +20,12 @@ const PRIORITY_BYTES = 8;
 
 /** Bytes of a batch before its records. */
 export const BATCH_OVERHEAD_BYTES = 61;
+
+/** What a record has that does not say so itself: the consuming pipeline's name and priority. */
+export interface RecordDefaults {
+  readonly pipeline: string;
+  readonly priority: number;
+}
 
 /** Where a record is. */
 export interface RecordPlace {
@@ -42,6 +48,8 @@ export function toRecord(job: Job, pipeline: string, delayMs: number): OutgoingR
   headers[RR.priority] = priorityBytes(job.priority);
   if (delayMs > 0) headers[RR.delay] = Buffer.from((delayMs / 1000).toString());
   if (job.autoAck) headers[RR.autoAck] = Buffer.from("1");
+  const valueless = namesWithoutValues(job.headers);
+  if (valueless !== NO_HEADERS) headers[RR.headers] = Buffer.from(encodeHeaders(valueless));
   const key = job.headers === NO_HEADERS ? undefined : job.headers[KEY_HEADER]?.[0];
   if (key !== undefined) headers[RR.id] = Buffer.from(job.id);
   return {
@@ -87,17 +95,17 @@ function varintBytes(value: number): number {
  * The job of a record, whoever wrote it. Buffers are copied out of the fetch they came with unless they are most of it:
  * one waiting job must not keep megabytes alive.
  */
-export function toJob(record: FetchedRecord, place: RecordPlace, defaultPriority: number): Job {
+export function toJob(record: FetchedRecord, place: RecordPlace, defaults: RecordDefaults): Job {
   const { topic, partition, offset } = place;
   const headers = record.headers ?? {};
   const id = text(headers[RR.id]) || (record.key?.toString() ?? "");
   return new Job({
     id: id === "" ? `${topic}-${partition}-${offset}` : id,
     name: text(headers[RR.job]) || DEDUCED_NAME,
-    pipeline: text(headers[RR.pipeline]) || DEDUCED_NAME,
+    pipeline: text(headers[RR.pipeline]) || defaults.pipeline,
     payload: record.value === null ? EMPTY : detached(record.value),
     headers: jobHeaders(headers),
-    priority: priorityOf(record, defaultPriority),
+    priority: priorityOf(record, defaults.priority),
     autoAck: text(headers[RR.autoAck]) === "1",
     kafka: { topic, partition, offset, metadata: "" },
   });
@@ -126,14 +134,24 @@ function headersOf(headers: JobHeaders): RecordHeaders {
     const values = headers[name] ?? [];
     const [first] = values;
     if (first === undefined || OWN_HEADERS.has(name)) continue;
-    const written = TRACE_HEADERS[name.toLowerCase()] ?? name;
+    const written = TRACE_HEADERS.get(name.toLowerCase()) ?? name;
     result[written] = values.length === 1 ? Buffer.from(first) : values.map((value) => Buffer.from(value));
   }
   return result;
 }
 
+/** A record can not carry a header without a value: their names travel together, where there are any. */
+function namesWithoutValues(headers: JobHeaders): JobHeaders {
+  if (headers === NO_HEADERS) return NO_HEADERS;
+  return toHeaders(Object.entries(headers).filter(([, values]) => values.length === 0));
+}
+
 function jobHeaders(headers: Readonly<Record<string, unknown>>): JobHeaders {
-  const entries: [string, readonly string[]][] = [];
+  const packed = lastOf(headers[RR.headers]);
+  const entries: [string, readonly string[]][] =
+    packed === undefined
+      ? []
+      : Object.entries(decodeHeaders(packed.toString()) ?? {}).map(([name, values]) => [name, values]);
   for (const name of Object.keys(headers)) {
     if (OWN_HEADERS.has(name)) continue;
     const value = headers[name];

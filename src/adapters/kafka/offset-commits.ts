@@ -10,6 +10,9 @@ const COMMIT_AFTER = 1000;
 /** A commit that is not answered in so long is taken for lost. */
 const COMMIT_TIMEOUT_MS = 5000;
 
+/** Between two tries of the last commit. */
+const FLUSH_PAUSE_MS = 200;
+
 /**
  * Commits, for each partition, the offset before which everything is finished, and never one behind that. One request
  * at a time. None while the group rebalances: the broker would answer it last, and refuse it.
@@ -55,16 +58,32 @@ export class OffsetCommits {
     this.#schedule(this.#finished >= COMMIT_AFTER ? 0 : this.#intervalMs);
   }
 
-  /** Resolves when everything finished by now is committed, or can not be. Never rejects. */
+  /** Resolves when everything finished by now is committed, or can not be in time. Never rejects. */
   async flush(): Promise<void> {
+    const untilMs = this.#clock.elapsedMs() + COMMIT_TIMEOUT_MS;
     await this.#underway;
     await this.#commit();
+    // A connection that was just lost is there again in a moment; what is not committed now runs once more.
+    while (this.#wantsCommit() && this.#clock.elapsedMs() < untilMs) {
+      await this.#pause();
+      await this.#commit();
+    }
   }
 
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#consumer = undefined;
+  }
+
+  #wantsCommit(): boolean {
+    return this.#consumer !== undefined && !this.#suspended && this.#moved().length > 0;
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.startTimer(FLUSH_PAUSE_MS, resolve);
+    });
   }
 
   #schedule(delayMs: number): void {
@@ -88,8 +107,7 @@ export class OffsetCommits {
     this.#finished = 0;
     this.#underway = this.#write(consumer, moved).finally(() => {
       this.#underway = undefined;
-      if (this.#consumer !== undefined && !this.#suspended && this.#moved().length > 0)
-        this.#schedule(this.#intervalMs);
+      if (this.#wantsCommit()) this.#schedule(this.#intervalMs);
     });
     return this.#underway;
   }

@@ -162,8 +162,9 @@ export class NatsDriver implements Driver {
 
   async pause(signal: CancelSignal): Promise<void> {
     this.#consuming = false;
-    this.#receiver.open = false;
-    await bounded(this.#fetcher.stop(), signal);
+    // What is on its way is still handed over: given back at once it would come back at once, and out of order.
+    await bounded(this.#stopFetching(), signal);
+    this.#receiver.open = this.#isConsuming();
   }
 
   creditAvailable(): void {
@@ -188,13 +189,18 @@ export class NatsDriver implements Driver {
     await this.pause(signal);
     this.#publisher.close();
     const connection = this.#link.connection;
+    for (const delivery of this.#held.forget()) {
+      delivery.stale = true;
+      connection?.send(delivery.reply, nakBody(0));
+    }
     if (connection !== undefined) await this.#leave(connection, signal);
-    this.#held.close();
     await this.#link.close(signal);
     this.#services.log.info({ pipeline: this.#context.pipeline.name }, "nats disconnected");
   }
 
-  readonly #ready = (connection: NatsConnection, prepared: PreparedStream): void => {
+  readonly #ready = (connection: NatsConnection, prepared: PreparedStream, replaced: boolean): void => {
+    // What was held came from a stream that is gone: nobody waits for its settlement.
+    if (replaced) for (const delivery of this.#held.forget()) delivery.stale = true;
     this.#limited = prepared.maxAckPending !== -1;
     this.#delays.forget();
     if (!prepared.allowsDelete) this.#settler.stopDeleting();
@@ -210,6 +216,24 @@ export class NatsDriver implements Driver {
   #fetchOn(connection: NatsConnection): void {
     if (!this.#consuming || this.#closed || this.#fetcher.fetching) return;
     this.#fetcher.start(connection);
+  }
+
+  /** A method, since it may change behind an `await`. */
+  #isConsuming(): boolean {
+    return this.#consuming;
+  }
+
+  /** Never rejects. */
+  async #stopFetching(): Promise<void> {
+    const wasFetching = this.#fetcher.fetching;
+    await this.#fetcher.stop();
+    const connection = this.#link.connection;
+    if (!wasFetching || connection === undefined) return;
+    const { stream, consumer } = this.#options;
+    // Asked about the consumer the server drops requests nobody waits for any more. Else it would try to answer one with
+    // the first message that is given back, and put that behind the others.
+    const found = await connection.consumerInfo(stream, consumer).catch(() => undefined);
+    if (found !== undefined) this.#link.advance(found.ack_floor.stream_seq);
   }
 
   #liftLimit(): void {
@@ -283,7 +307,6 @@ export class NatsDriver implements Driver {
 
   /** Gives back what is left, and waits until the server knows. Never rejects. */
   async #leave(connection: NatsConnection, signal: CancelSignal): Promise<void> {
-    for (const { reply } of this.#held.all()) connection.send(reply, nakBody(0));
     const { stream, deleteStreamOnStop } = this.#options;
     const fields = { pipeline: this.#context.pipeline.name, stream };
     const { log } = this.#services;

@@ -31,7 +31,7 @@ export interface BatcherParts {
 }
 
 /**
- * Gathers entries over a short time and sends them by tens. An entry that fails alone fails alone; one whose failure
+ * Gathers entries and sends them by tens, one request or more in a short time. An entry that fails alone fails alone; one whose failure
  * may pass is tried again until its own deadline.
  */
 export class EntryBatcher<T> {
@@ -41,11 +41,12 @@ export class EntryBatcher<T> {
   readonly #waiting: Entry<T>[] = [];
   #timer: Timer | undefined;
   #requests = 0;
+  #sentAtMs = -Infinity;
   /** Entries that are neither done nor failed. */
   #open = 0;
   #idle: (() => void)[] = [];
 
-  /** @param waitMs how long an entry waits for others; 0 = not at all */
+  /** @param waitMs how long an entry waits for others at most; 0 = not at all */
   constructor(call: BatchCall<T>, waitMs: number, parts: BatcherParts) {
     this.#call = call;
     this.#waitMs = waitMs;
@@ -63,10 +64,7 @@ export class EntryBatcher<T> {
       this.#open += 1;
       this.#waiting.push({ value, deadlineMs, resolve, reject, failures: 0 });
       if (this.#waitMs === 0 || this.#waiting.length >= BATCH_ENTRIES) this.#sendWaiting();
-      else
-        this.#timer ??= this.#parts.clock.startTimer(this.#waitMs, () => {
-          this.#sendWaiting();
-        });
+      else this.#timer ??= this.#arm();
     });
   }
 
@@ -83,9 +81,19 @@ export class EntryBatcher<T> {
     });
   }
 
+  /** After a while without requests there is nothing to wait for but what comes in the same turn. */
+  #arm(): Timer {
+    const { clock } = this.#parts;
+    const sinceLastMs = clock.elapsedMs() - this.#sentAtMs;
+    return clock.startTimer(Math.max(0, this.#waitMs - sinceLastMs), () => {
+      this.#sendWaiting();
+    });
+  }
+
   #sendWaiting(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    if (this.#waiting.length > 0) this.#sentAtMs = this.#parts.clock.elapsedMs();
     while (this.#waiting.length > 0 && this.#requests < MAX_REQUESTS) {
       const count = this.#waitMs === 0 ? 1 : BATCH_ENTRIES;
       void this.#send(this.#waiting.splice(0, count));

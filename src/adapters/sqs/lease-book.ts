@@ -76,7 +76,7 @@ export class LeaseBook {
   }
 
   /** It is not extended any more. */
-  end(lease: Lease, state: "left" | "ended"): void {
+  end(lease: Lease, state: "left" | "lost" | "ended"): void {
     if (lease.state !== "lost") lease.state = state;
     this.#leases.delete(lease);
   }

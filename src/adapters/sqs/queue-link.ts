@@ -131,6 +131,7 @@ export class QueueLink {
 
   close(): void {
     this.#state = LINK_CLOSED;
+    this.#queue = undefined;
     this.#closing.abort();
     this.#timer?.cancel();
     this.#wake();

@@ -153,8 +153,8 @@ export class Sender {
         return fault;
       }
     } catch (error) {
-      // The queue was not there in time: nothing was sent.
-      return new SqsFault("unreachable", "Unavailable", messageOf(error), error);
+      // The queue was not there in time, or the driver is closed: nothing was sent, and there is no time left.
+      return new SqsFault("refused", "Unavailable", messageOf(error), error);
     }
   }
 

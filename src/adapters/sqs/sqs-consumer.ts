@@ -143,7 +143,7 @@ export class SqsConsumer {
     timer.cancel();
     receiver.abort();
     // Whoever had them is done with them: others may have them at once.
-    await within(signal, this.#giveBack([...this.#held]));
+    await within(signal, this.#giveUp([...this.#held]));
     await within(signal, flush());
     leases.close();
   }
@@ -226,6 +226,14 @@ export class SqsConsumer {
   /** Never rejects. */
   async #giveBack(deliveries: readonly SqsDelivery[]): Promise<void> {
     await Promise.all(deliveries.map((delivery) => this.#settle(delivery, RELEASE)));
+  }
+
+  /** Of messages the application has: whatever it still does with them comes too late. Never rejects. */
+  async #giveUp(deliveries: readonly SqsDelivery[]): Promise<void> {
+    const { desk, leases } = this.#parts;
+    const settled = deliveries.map((delivery) => desk.settle(delivery, RELEASE));
+    await Promise.allSettled(settled);
+    for (const { lease } of deliveries) leases.end(lease, "lost");
   }
 
   /** Of messages the application never saw. Never rejects. */

@@ -95,6 +95,36 @@ export const connectionScenarios: readonly Scenario[] = [
     },
   },
   {
+    key: "connection-recovered",
+    title: "neither delivers nor runs again what came over a lost connection and was acknowledged, sooner or later",
+    unless: anyOf(withoutFault("cut"), ({ afterLostConnection }) =>
+      afterLostConnection === "recovered" ? undefined : "its broker alone decides what is delivered again",
+    ),
+    async run(stage: Stage): Promise<void> {
+      const stand = await stage.open();
+      const { driver, inbox } = stand;
+      await driver.pushBatch(stage.jobs(2));
+      const [soon, late] = await inbox.take(2, stage.patienceMs);
+
+      await stage.fault("cut")();
+      await soon?.settle(ACK).catch((error: unknown) => {
+        stage.expect(error).toMatchObject({ code: "JOBS_DRIVER_STALE_DELIVERY" });
+        soon.forget();
+      });
+      const last = stage.job({ id: "last" });
+      await stage.pushAgainAndAgain(driver, last);
+      await stage.drain(inbox, [last.id]);
+      await pause(1000);
+      await late?.settle(ACK);
+
+      stage.expect(inbox.received.map(({ job }) => job.id)).toEqual(["job-1", "job-2", "last"]);
+      await stage.close(stand);
+      const other = await stage.open();
+      await stage.pushAgainAndAgain(other.driver, stage.job({ id: "next" }));
+      stage.expect((await other.inbox.next(stage.redeliveryMs)).job.id).toBe("next");
+    },
+  },
+  {
     key: "connection-cut-pushing",
     title: "loses no job whose push succeeded while connections were cut",
     limitMs: 120_000,

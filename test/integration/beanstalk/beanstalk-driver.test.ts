@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { afterEach, beforeEach, expect, jest, test } from "@jest/globals";
 import { ACK, type Delivery, NACK, RELEASE } from "../../../src/domain/delivery.ts";
 import { toHeaders } from "../../../src/domain/job-headers.ts";
 import { Job, type JobFields } from "../../../src/domain/job.ts";
@@ -6,6 +6,8 @@ import type { BeanstalkPeer } from "../../support/beanstalk-peer.ts";
 import { describeWithBroker } from "../../support/brokers.ts";
 import { BeanstalkCodec } from "../../../src/adapters/beanstalk/beanstalk-message.ts";
 import { BeanstalkServer, eventually } from "./beanstalk-fixture.ts";
+
+jest.setTimeout(60_000);
 
 function aJob(fields: Partial<JobFields> = {}): Job {
   return new Job({
@@ -74,7 +76,7 @@ describeWithBroker("beanstalk", "pipelines on a tube", (broker) => {
 
   test("a batch keeps its order, whatever its length", async () => {
     const { driver, tube } = await server.pipeline();
-    const batch = jobs(1500);
+    const batch = jobs(600);
 
     expect(await driver.pushBatch(batch)).toEqual([]);
 

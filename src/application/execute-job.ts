@@ -106,6 +106,10 @@ export class ExecuteJob {
     const waitedMs = Math.max(0, nowMs - ticket.taken.arrival);
     const spans = tracer.enabled ? this.#spans(ticket, job, waitedMs) : undefined;
     const execution = new Execution(this, ticket, delivery, spans?.job ?? job, nowMs, spans?.execution);
+    if (delivery.stale === true) {
+      this.#dropStale(execution);
+      return;
+    }
     const { name, driver } = ticket.flow.definition;
     metrics.started(name, driver, pool.name, waitedMs / 1000);
     if (job.headers !== NO_HEADERS) this.#checkPool(execution);
@@ -255,6 +259,15 @@ export class ExecuteJob {
       span.end();
     }
     drain.jobEnded();
+  }
+
+  /** It would run twice: its broker delivers it again. */
+  #dropStale(execution: Execution): void {
+    const { scheduler, metrics } = this.#parts;
+    const { ticket } = execution;
+    metrics.staleSettlement(ticket.flow.definition.name);
+    scheduler.finished(ticket);
+    this.#end(execution, { t: "release" }, "returned", "stale");
   }
 
   #giveUpUnstarted(execution: Execution, deliveries: number): void {

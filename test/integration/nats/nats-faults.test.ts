@@ -1,6 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from "@jest/globals";
-import { createServer } from "node:net";
-import { JobsError, messageOf } from "../../../src/domain/errors.ts";
+import { JobsError } from "../../../src/domain/errors.ts";
 import { describeWithPrivateBroker, type PrivateBroker, startPrivateBroker } from "../../support/brokers.ts";
 import { eventually, NatsWorld, pause } from "../../support/nats-world.ts";
 import { TcpProxy } from "../../support/tcp-proxy.ts";
@@ -35,9 +34,9 @@ describeWithPrivateBroker("nats", "a server that fails", () => {
     await pipeline.resume();
     const confirmed: string[] = [];
     const unknown: string[] = [];
-    let pushing = true;
+    const stop = new AbortController();
     const producer = (async () => {
-      for (let n = 0; pushing; n++) {
+      for (let n = 0; !stop.signal.aborted; n++) {
         const id = `job-${n}`;
         try {
           await pipeline.push({ id });
@@ -59,7 +58,7 @@ describeWithPrivateBroker("nats", "a server that fails", () => {
     await eventually("jobs to go on", () => pipeline.sink.deliveries.length > before);
     const resumedMs = performance.now() - backAt;
     await eventually("more jobs", () => pipeline.sink.deliveries.length > before + 20);
-    pushing = false;
+    stop.abort();
     await producer;
 
     await eventually("every confirmed job", () => confirmed.every((id) => pipeline.sink.ids.includes(id)));
@@ -154,84 +153,5 @@ describeWithPrivateBroker("nats", "a server that fails", () => {
       { unknown: false, error: { code: "JOBS_DRIVER_UNAVAILABLE" } },
       { unknown: false, error: { code: "JOBS_DRIVER_UNAVAILABLE" } },
     ]);
-  });
-});
-
-describeWithPrivateBroker("nats", "a server with accounts", () => {
-  let broker: PrivateBroker;
-
-  beforeAll(async () => {
-    broker = await startPrivateBroker("nats", {
-      lines: ["authorization { users: [ { user: jobs, password: s3cret } ] }"],
-    }).catch((error: unknown) => {
-      throw error;
-    });
-  }, 300_000);
-
-  afterAll(() => broker.dispose());
-
-  function withUser(userInfo: string): string {
-    return broker.address.replace("nats://", `nats://${userInfo}@`);
-  }
-
-  test("[NATS-38] user and password of the address, or of their own keys, are used", async () => {
-    for (const servers of [{}, { user: "jobs", pass: "s3cret" }]) {
-      const address = Object.keys(servers).length === 0 ? withUser("jobs:s3cret") : broker.address;
-      const world = await NatsWorld.openWithoutPeer(address);
-      const pipeline = await world.pipeline({}, { servers });
-      await pipeline.push();
-      expect(pipeline.driver.link).toEqual({ t: "ready" });
-      await world.close();
-    }
-  });
-
-  test("[NATS-38] the first server of a list may be dead", async () => {
-    const world = await NatsWorld.openWithoutPeer(`127.0.0.1:1,${withUser("jobs:s3cret").replace("nats://", "")}`);
-    const pipeline = await world.pipeline();
-    await pipeline.push();
-    await world.close();
-  });
-
-  test("[NATS-38] [NATS-39] a wrong password is told without showing it, is tried again, and works once the server takes it", async () => {
-    const world = await NatsWorld.openWithoutPeer(withUser("jobs:wr0ng"));
-    const pipeline = await world.pipeline({}, { timeoutMs: 1500 });
-
-    await eventually(
-      "several tries",
-      () => pipeline.log.messages("warn").length >= 1 && pipeline.log.records.length >= 3,
-    );
-
-    expect(pipeline.driver.link).toMatchObject({ reason: expect.stringContaining("refused the credentials") });
-    const shown = JSON.stringify(pipeline.log.records, (_key, value: unknown) =>
-      value instanceof Error ? `${messageOf(value)} ${messageOf(value.cause)}` : value,
-    );
-    expect(shown).not.toContain("wr0ng");
-    await world.close();
-  });
-
-  test("[NATS-38] encryption that was asked for is never left out", async () => {
-    const world = await NatsWorld.openWithoutPeer(withUser("jobs:s3cret").replace("nats://", "tls://"));
-    const pipeline = await world.pipeline({}, { timeoutMs: 1000 });
-
-    expect(pipeline.driver.link).toMatchObject({ reason: "nats: the server does not offer TLS, which was asked for" });
-    await world.close();
-  });
-
-  test("something that is no NATS server is told", async () => {
-    const other = createServer((socket) => {
-      socket.on("error", () => undefined);
-      socket.end("HTTP/1.1 400 Bad Request\r\n\r\n");
-    });
-    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
-    const { port } = other.address() as { readonly port: number };
-    const world = await NatsWorld.openWithoutPeer(`127.0.0.1:${port}`);
-
-    const pipeline = await world.pipeline({}, { timeoutMs: 1000 });
-
-    const [warning] = pipeline.log.records.filter(({ level }) => level === "warn");
-    const { err } = warning?.fields as { readonly err: Error };
-    expect(messageOf(err.cause)).toContain("is no NATS server");
-    await world.close();
-    other.close();
   });
 });

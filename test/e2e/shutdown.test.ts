@@ -155,10 +155,10 @@ describe("SIGKILL of the daemon", () => {
     });
   });
 
-  test("ends busy workers after their job", async () => {
+  test("ends workers that are inside a long job", async () => {
     await Scene.with({ workers: 2 }, async (scene) => {
-      await scene.pushScript("1", ["sleep 1"]);
-      await scene.pushScript("2", ["sleep 1"]);
+      await scene.pushScript("1", ["sleep 600"]);
+      await scene.pushScript("2", ["sleep 600"]);
       const runs = await scene.ran(2);
 
       await scene.daemon.kill();

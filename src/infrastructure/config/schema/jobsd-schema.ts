@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { policySchema } from "./jobs-schema.ts";
 import { bool, boolOrTexts, bytes, durationOrSeconds, int, oneOf, text } from "./leaves.ts";
-import { later, named } from "./notes.ts";
+import { named } from "./notes.ts";
 
 const DAY_MS = 86_400_000;
 

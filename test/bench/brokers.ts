@@ -1,5 +1,6 @@
 import type { BrokerBench } from "./broker-bench.ts";
 import { natsBench } from "./nats-bench.ts";
+import { sqsBench } from "./sqs-bench.ts";
 
 /** Brokers with a bench of their own, named by the kind of their driver. */
-export const BROKER_BENCHES: readonly BrokerBench[] = [natsBench];
+export const BROKER_BENCHES: readonly BrokerBench[] = [natsBench, sqsBench];

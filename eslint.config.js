@@ -12,7 +12,7 @@ const scriptGlobals = {
 export default tseslint.config(
   { ignores: ["dist/", "coverage/", "**/gen/**", "*.config.js", "*.cjs"] },
   js.configs.recommended,
-  { files: ["bin/**/*.js", "scripts/**/*.mjs", "examples/**/*.mjs"], languageOptions: { globals: scriptGlobals } },
+  { files: ["bin/**/*.js", "scripts/**/*.mjs", "examples/**/*.{js,mjs}"], languageOptions: { globals: scriptGlobals } },
   {
     files: ["**/*.ts"],
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],

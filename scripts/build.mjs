@@ -26,7 +26,7 @@ await build({
   chunkNames: "chunks/[name]-[hash]",
   bundle: true,
   splitting: true,
-  // Each finds its binary beside itself.
+  // Each finds its binary beside itself; fivebeans is old enough to be warned of wherever it is not in node_modules.
   external: ["classic-level", "snappy", "lz4-napi", "fivebeans"],
   format: "esm",
   platform: "node",

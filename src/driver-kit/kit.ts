@@ -69,10 +69,14 @@ async function play(scenario: Scenario, runner: KitRunner, harness: DriverHarnes
   const wishes = { deadLetters: false, priorities: false, ...scenario.wishes };
   const place = await harness.place(wishes);
   const stage = new Stage(harness.kind, place, harness.flags, runner.expect);
+  // The daemon's own timers do not keep a process alive, and nothing else may.
+  const alive = setInterval(() => undefined, 1000);
   try {
     await scenario.run(stage);
   } finally {
-    await stage.dispose();
+    await stage.dispose().finally(() => {
+      clearInterval(alive);
+    });
   }
 }
 

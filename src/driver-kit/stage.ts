@@ -191,7 +191,8 @@ export class Stage {
   /** Ends everything the scenario has started. */
   async dispose(): Promise<void> {
     await this.place.faults?.heal?.();
-    for (const daemon of this.#daemons) await daemon.stop();
+    // What still runs was not meant to end.
+    for (const daemon of this.#daemons) await daemon.stop(200);
     for (const driver of this.#drivers) {
       await bounded("close", CLOSE_LIMIT_MS, () => driver.close(AbortSignal.timeout(10_000)));
     }

@@ -265,7 +265,7 @@ describe("with one worker", () => {
     expect(runs.map(({ id }) => id)).toEqual(["long", "1", "2", "3", "4", "5"]);
   });
 
-  test("[JC-17] Destroy names what it does not know, and waits for the running job", async () => {
+  test("[JC-17, RPC-28] Destroy names what it does not know, says what is gone, and waits for the running job", async () => {
     await scene.declare("gone");
     await scene.declare("busy");
     await scene.pushScript("running", ["sleep 1"], { pipeline: "busy" });

@@ -7,8 +7,6 @@ import { Scene, testFile } from "../support/scene.ts";
 jest.setTimeout(60_000);
 
 const PATIENCE_MS = 20_000;
-/** Pools of processes do not change their size yet. */
-const PENDING = /^(informer\.(AddWorker|RemoveWorker): jobs|informer\.Workers: after AddWorker|resetter\.Reset: jobs)/;
 /** Calls without effect: made again until what went before has had its own. */
 const LOOKS = /^(jobs\.(Stat|GetStats|List)|informer\.(Workers|Jobs))$/;
 
@@ -102,6 +100,7 @@ describe("every recorded call of RoadRunner's RPC, made to this daemon in the sa
       command: `php ${testFile("php/worker.php")}`,
       workers: 2,
       consume: ["mem"],
+      more: "metrics: { address: '127.0.0.1:0' }",
       pipelines: "mem: { driver: memory, config: { priority: 10 } }, idle: { driver: memory, config: { priority: 3 } }",
     });
   });
@@ -138,11 +137,7 @@ describe("every recorded call of RoadRunner's RPC, made to this daemon in the sa
     }
   }
 
-  test.each(
-    transcripts()
-      .filter(({ name }) => !PENDING.test(name))
-      .map((entry) => [entry.name, entry] as const),
-  )("%s", async (name, entry) => {
+  test.each(transcripts().map((entry) => [entry.name, entry] as const))("%s", async (name, entry) => {
     for (const [names, act] of BETWEEN) if (names.test(name)) await act(scene);
     const expected = ordered(wanted(entry)).map((outcome) => matching(outcome, entry.method));
 

@@ -84,11 +84,18 @@ function comparable(method: string, value: unknown): unknown {
   const object = value as Readonly<Record<string, unknown>>;
   if ("workers" in object || "Workers" in object) return workers(object["workers"] ?? object["Workers"]);
   const entries = Object.entries(object)
-    .filter(([, child]) => !isZero(child))
+    .filter(([key, child]) => !isZero(child) && !(isConsumed(object) && PROGRESS.test(key)))
     .map(([key, child]) => [key, Array.isArray(child) ? comparable(method, child) : child] as const)
     .sort(([left], [right]) => (left < right ? -1 : 1));
   return Object.fromEntries(entries);
 }
+
+/** How far the workers are with the jobs of the pipeline that has any depends on the machine. */
+function isConsumed(object: Readonly<Record<string, unknown>>): boolean {
+  return object["pipeline"] === "mem" || object["Pipeline"] === "mem";
+}
+
+const PROGRESS = /^(active|delayed)$/i;
 
 /** Gob leaves out what is zero. */
 const MAY_BE_ZERO: ReadonlySet<string> = new Set(["command", "cpupercent", "memoryusage", "numexecs"]);

@@ -7,6 +7,7 @@ declare(strict_types=1);
  *
  *   push <pipeline> <name> <id> <payload> [<headers as JSON>] [<delay>]   one jobs.Push (protobuf)
  *   batch <pipeline> <name> <count> [<payload bytes>]                     one jobs.PushBatch (protobuf), ids batch-0 …
+ *   large <pipeline> <name> <id> <bytes>                                  one jobs.Push with random bytes, prints their SHA-256
  *   json <method> [<argument as JSON>]                                    any method over the JSON codec, prints the reply
  */
 
@@ -36,6 +37,12 @@ switch ($command) {
             $jobs[] = compact('pipeline', 'name', 'payload') + ['id' => "batch-$index"];
         }
         $client->call('jobs.PushBatch', Proto::jobs($jobs));
+        break;
+    case 'large':
+        [$pipeline, $name, $id, $bytes] = $arguments;
+        $payload = random_bytes((int) $bytes);
+        $client->call('jobs.Push', Proto::jobs([compact('pipeline', 'name', 'id', 'payload')]));
+        echo hash('sha256', $payload), "\n";
         break;
     case 'json':
         $argument = json_decode($arguments[1] ?? '{}', true, 512, JSON_THROW_ON_ERROR);

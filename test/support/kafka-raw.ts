@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import { gzipSync } from "node:zlib";
 
 const PRODUCE = 0;
 /** The first that takes zstd. */
@@ -48,6 +49,49 @@ export function produceBatch(address: string, topic: string, partition: number, 
       else reject(new Error(`the broker refused the batch: error ${code}`));
     });
   });
+}
+
+/** A record batch (version 2) with one record, compressed with gzip. */
+export function gzipBatch(value: Buffer): Buffer {
+  const body = Buffer.concat([Buffer.from([0, 0, 0]), varint(-1), varint(value.length), value, varint(0)]);
+  const records = gzipSync(Buffer.concat([varint(body.length), body]));
+  const now = Buffer.alloc(8);
+  now.writeBigInt64BE(BigInt(Date.now()));
+  const covered = Buffer.concat([
+    int16(1), // gzip
+    int32(0), // last offset
+    now,
+    now,
+    Buffer.alloc(8, 0xff), // no producer id
+    int16(-1),
+    int32(-1),
+    int32(1),
+    records,
+  ]);
+  const crc = Buffer.alloc(4);
+  crc.writeUInt32BE(crc32c(covered));
+  const rest = Buffer.concat([int32(0), Buffer.from([2]), crc, covered]);
+  return Buffer.concat([Buffer.alloc(8), int32(rest.length), rest]);
+}
+
+/** Zig-zag. */
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let left = value >= 0 ? value * 2 : -value * 2 - 1;
+  while (left >= 0x80) {
+    bytes.push((left % 0x80) | 0x80);
+    left = Math.floor(left / 0x80);
+  }
+  return Buffer.from([...bytes, left]);
+}
+
+function crc32c(bytes: Buffer): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+  }
+  return (crc ^ 0xffffffff) >>> 0;
 }
 
 function int16(value: number): Buffer {

@@ -37,6 +37,8 @@ export interface SceneOptions extends Partial<Omit<DaemonOptions, "config">> {
   readonly workers?: number;
   /** Further keys of `jobs.pool`, YAML flow style. */
   readonly pool?: string;
+  /** `jobs.pools` in place of `jobs.pool`, YAML flow style. */
+  readonly pools?: string;
   /** `jobs.pipelines`, YAML flow style; default one memory pipeline `p`. */
   readonly pipelines?: string;
   /** `jobs.consume`, default `p`. */
@@ -47,16 +49,21 @@ export interface SceneOptions extends Partial<Omit<DaemonOptions, "config">> {
   readonly server?: string;
   /** Further sections. */
   readonly more?: string;
+  /** The whole configuration, in place of what the other options make. */
+  readonly config?: string;
 }
 
 /** The configuration of a scene. */
 export function sceneConfig(options: SceneOptions): string {
+  if (options.config !== undefined) return options.config;
   const { command = SCRIPT_WORKER, workers = 1, consume = ["p"], pipelines = "p: { driver: memory }" } = options;
   const and = (text: string | undefined): string => (text === undefined ? "" : `, ${text}`);
+  const onePool = `pool: { num_workers: ${workers}${and(options.pool)} }`;
+  const pool = options.pools === undefined ? onePool : `pools: { ${options.pools} }`;
   return [
     `server: { command: ${JSON.stringify(command)}${and(options.server)} }`,
     "jobs:",
-    `  { consume: [${consume.join(", ")}], pool: { num_workers: ${workers}${and(options.pool)} },`,
+    `  { consume: [${consume.join(", ")}], ${pool},`,
     `    pipelines: { ${pipelines} }${and(options.jobs)} }`,
     options.more ?? "",
   ].join("\n");

@@ -1,6 +1,7 @@
 import FiveBeansClient from "fivebeans/lib/client.js";
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { runInThisContext } from "node:vm";
 import type { CancelSignal } from "../../domain/cancel-signal.ts";
 import { Fifo } from "../../domain/fifo.ts";
 import type { Clock, Timer } from "../../domain/ports/clock.ts";
@@ -56,6 +57,25 @@ interface Pending {
   readonly handler: FiveBeansClient.Handler;
   readonly answered: Answered;
 }
+
+/**
+ * The client makes buffers in a way of long ago. Node looks at the stack each of the first 10,000 times that happens, 20 µs
+ * and more, in order not to complain about packages; after one complaint it does not look again. So it gets its one
+ * chance here, with nobody to hear it.
+ */
+function spareStackTraces(): void {
+  const kept = Object.getOwnPropertyDescriptor(process, "emitWarning");
+  if (kept === undefined) return;
+  process.emitWarning = () => undefined;
+  try {
+    // In a script of its own, since a complaint about a file inside of node_modules would be held back.
+    runInThisContext("Buffer(0)", { filename: "/jobsd/buffer-warning.js" });
+  } finally {
+    Object.defineProperty(process, "emitWarning", kept);
+  }
+}
+
+spareStackTraces();
 
 /**
  * fivebeans' client, hardened. The client forgets what was asked when its connection ends, waits for ever, takes any

@@ -1,5 +1,4 @@
-import type { JobHeaders } from "../../domain/job-headers.ts";
-import { toHeaders } from "../../domain/job-headers.ts";
+import { type JobHeaders, NO_HEADERS, toHeaders } from "../../domain/job-headers.ts";
 import { Job } from "../../domain/job.ts";
 import { GobDecoder } from "../shared/gob/gob-decoder.ts";
 import { GobEncoder } from "../shared/gob/gob-encoder.ts";
@@ -13,6 +12,7 @@ import {
   type GobStruct,
   type GobType,
 } from "../shared/gob/gob-type.ts";
+import { GobWriter } from "../shared/gob/gob-writer.ts";
 import { DEDUCED_NAME } from "../shared/rr-headers.ts";
 
 /** The body of a job: a gob stream of RoadRunner's struct `Item`. */
@@ -81,28 +81,24 @@ const NO_BYTES = new Uint8Array(0);
 /** Writes what RoadRunner 6 writes, and reads what all of its generations wrote. */
 export class BeanstalkCodec {
   readonly #encoder = new GobEncoder(ITEM);
+  readonly #writer = new GobWriter();
   /** Up to RoadRunner 2023.2 payloads were texts, whose bytes may be no UTF-8. */
   readonly #decoder = new GobDecoder({ bytesFields: ["Payload"] });
   /** The last type that was found to be an item: streams of one sender share it. */
   #itemType: GobType | undefined;
 
-  encode({ job, ident, payload, headers, options }: BeanstalkItem): Buffer {
-    return this.#encoder.encode({
-      Job: job,
-      Ident: ident,
-      Payload: payload,
-      Hdrs: headers === undefined ? undefined : sorted(headers),
-      Options:
-        options === undefined
-          ? undefined
-          : {
-              Priority: options.priority,
-              Pipeline: options.pipeline,
-              Delay: options.delay,
-              AutoAck: options.autoAck,
-              Queue: options.queue,
-            },
-    });
+  /**
+   * Written by hand: the general encoder looks at every field of every job anew.
+   *
+   * @throws {GobError} a number has more than 64 bits
+   */
+  encode(item: BeanstalkItem): Buffer {
+    const writer = this.#writer;
+    writer.reset();
+    writer.int(this.#encoder.typeId);
+    writeItem(writer, item);
+    writer.byte(0);
+    return this.#encoder.stream(writer.written);
   }
 
   /** @returns undefined if the body is no item: then it is somebody else's, and a payload as a whole */
@@ -217,9 +213,74 @@ function sameType(type: GobType, own: GobType): boolean {
   return type.t === own.t;
 }
 
+/** Each field as its distance from the last one that was written, and its value; zeros are left out. */
+function writeItem(writer: GobWriter, { job, ident, payload, headers, options }: BeanstalkItem): void {
+  let last = -1;
+  const begin = (field: number): void => {
+    writer.byte(field - last);
+    last = field;
+  };
+  if (job !== "") {
+    begin(0);
+    writer.string(job);
+  }
+  if (ident !== "") {
+    begin(1);
+    writer.string(ident);
+  }
+  if (payload.length > 0) {
+    begin(2);
+    writer.bytes(payload);
+  }
+  if (headers !== undefined) {
+    begin(3);
+    writeHeaders(writer, headers);
+  }
+  if (options !== undefined) {
+    begin(4);
+    writeOptions(writer, options);
+    writer.byte(0);
+  }
+}
+
 /** Go's order is random; sorted, equal jobs are equal bytes. */
-function sorted(headers: JobHeaders): ReadonlyMap<string, readonly string[]> {
-  const names = Object.keys(headers);
+function writeHeaders(writer: GobWriter, headers: JobHeaders): void {
+  const names = headers === NO_HEADERS ? [] : Object.keys(headers);
   if (names.length > 1) names.sort();
-  return new Map(names.map((name) => [name, headers[name] ?? []]));
+  writer.uint(names.length);
+  for (const name of names) {
+    const values = headers[name] ?? [];
+    writer.string(name);
+    writer.uint(values.length);
+    for (const value of values) writer.string(value);
+  }
+}
+
+function writeOptions(writer: GobWriter, { priority, pipeline, delay, autoAck, queue }: BeanstalkItemOptions): void {
+  let last = -1;
+  const begin = (field: number): void => {
+    writer.byte(field - last);
+    last = field;
+  };
+  // Zeros of either type.
+  if (Number(priority) !== 0) {
+    begin(0);
+    writer.int(priority);
+  }
+  if (pipeline !== "") {
+    begin(1);
+    writer.string(pipeline);
+  }
+  if (Number(delay) !== 0) {
+    begin(2);
+    writer.int(delay);
+  }
+  if (autoAck) {
+    begin(3);
+    writer.byte(1);
+  }
+  if (queue !== "") {
+    begin(4);
+    writer.string(queue);
+  }
 }

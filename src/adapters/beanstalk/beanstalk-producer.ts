@@ -136,13 +136,22 @@ export class BeanstalkProducer {
 
   #flush(): void {
     const session = this.#session;
-    if (session === undefined || session.closed || this.#queue.length === 0 || this.#isFull()) return;
-    session.together(() => {
-      for (let batch = this.#queue[0]; batch !== undefined && !this.#isFull(); batch = this.#queue[0]) {
-        this.#putNext(session, batch);
-        if (batch.next >= batch.count) this.#queue.shift();
-      }
-    });
+    const first = this.#queue[0];
+    if (session === undefined || session.closed || first === undefined || this.#isFull()) return;
+    if (this.#queue.length > 1 || first.count - first.next > 1) {
+      session.together(() => {
+        this.#putQueued(session);
+      });
+    } else {
+      this.#putQueued(session);
+    }
+  }
+
+  #putQueued(session: BeanstalkSession): void {
+    for (let batch = this.#queue[0]; batch !== undefined && !this.#isFull(); batch = this.#queue[0]) {
+      this.#putNext(session, batch);
+      if (batch.next >= batch.count) this.#queue.shift();
+    }
   }
 
   #isFull(): boolean {

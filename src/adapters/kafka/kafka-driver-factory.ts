@@ -28,7 +28,9 @@ export class KafkaDriverFactory implements DriverFactory {
   async create(context: DriverContext): Promise<Driver> {
     const { name } = context.pipeline;
     if (this.#section === undefined) {
-      throw new InvalidPipelineError(`pipeline ${name}: the configuration has no section kafka`);
+      throw new InvalidPipelineError(
+        `no constructor registered for driver: kafka, pipeline: ${name} (the configuration has no section kafka)`,
+      );
     }
     const options = parseKafkaOptions(context.pipeline, this.#section);
     const { logger, strict } = this.#services;

@@ -168,7 +168,8 @@ export class KafkaDriver implements Driver {
     const cut = (): void => {
       consumption?.supervisor.destroy();
     };
-    signal.addEventListener("abort", cut, { once: true });
+    if (signal.aborted) cut();
+    else signal.addEventListener("abort", cut, { once: true });
     // The last commit goes out before the group is left, and before anything else is cut.
     await consumption?.supervisor.stop();
     consumption?.intake.stop();

@@ -38,10 +38,6 @@ export class HeldDeliveries<D extends HeldDelivery> {
     return this.#held.size;
   }
 
-  all(): IterableIterator<D> {
-    return this.#held.values();
-  }
-
   find(sequence: number): D | undefined {
     return this.#held.get(sequence);
   }
@@ -76,19 +72,14 @@ export class HeldDeliveries<D extends HeldDelivery> {
     for (const delivery of this.#held.values()) this.#signOfLife(delivery);
   }
 
-  /** The stream is another one: sequences mean something else. @returns what was held */
+  /** The stream is another one, or nobody works here any more: sequences mean nothing. @returns what was held */
   forget(): readonly D[] {
     const held = [...this.#held.values()];
-    this.close();
-    return held;
-  }
-
-  /** No more signs of life. Idempotent. */
-  close(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#held.clear();
     this.#finished.clear();
+    return held;
   }
 
   readonly #tick = (): void => {

@@ -11,6 +11,7 @@ import { JetStreamSetup, type PreparedStream } from "./jetstream-setup.ts";
 import type { NatsConnection } from "./nats-connection.ts";
 import { type DelayKeeper, NatsDelays } from "./nats-delays.ts";
 import type { NatsDelivery } from "./nats-delivery.ts";
+import { API_CODES, apiCodeOf } from "./nats-errors.ts";
 import { copyableHeaders, writeHeaders } from "./nats-headers.ts";
 import { NatsLink, type NatsLinkServices } from "./nats-link.ts";
 import { encodeJob } from "./nats-message.ts";
@@ -28,6 +29,7 @@ export interface NatsServices extends NatsLinkServices {
 
 const DELAY_REFUSED =
   "nats doesn't support delayed messages, see: https://github.com/nats-io/nats-streaming-server/issues/324";
+const MISSING: ReadonlySet<number> = new Set([API_CODES.consumerNotFound, API_CODES.streamNotFound]);
 const BATCH_STEP = 1000;
 /** Longest wait of the start for a server that does not answer: it is tried for on and on. */
 const START_PATIENCE_MS = 3_000;
@@ -162,8 +164,9 @@ export class NatsDriver implements Driver {
 
   async pause(signal: CancelSignal): Promise<void> {
     this.#consuming = false;
-    this.#receiver.open = false;
-    await bounded(this.#fetcher.stop(), signal);
+    // What is on its way is still handed over: given back at once it would come back at once, and out of order.
+    await bounded(this.#stopFetching(), signal);
+    this.#receiver.open = this.#isConsuming();
   }
 
   creditAvailable(): void {
@@ -178,7 +181,8 @@ export class NatsDriver implements Driver {
       this.#link.advance(found.ack_floor.stream_seq);
       return { active: found.num_ack_pending, delayed: 0, reserved: found.num_pending };
     } catch (error) {
-      throw new DriverUnavailableError("nats", { cause: error });
+      if (MISSING.has(apiCodeOf(error))) this.#link.repair("the consumer is not there");
+      throw new DriverUnavailableError("nats", { reason: messageOf(error), cause: error });
     }
   }
 
@@ -188,13 +192,18 @@ export class NatsDriver implements Driver {
     await this.pause(signal);
     this.#publisher.close();
     const connection = this.#link.connection;
+    for (const delivery of this.#held.forget()) {
+      delivery.stale = true;
+      connection?.send(delivery.reply, nakBody(0));
+    }
     if (connection !== undefined) await this.#leave(connection, signal);
-    this.#held.close();
     await this.#link.close(signal);
     this.#services.log.info({ pipeline: this.#context.pipeline.name }, "nats disconnected");
   }
 
-  readonly #ready = (connection: NatsConnection, prepared: PreparedStream): void => {
+  readonly #ready = (connection: NatsConnection, prepared: PreparedStream, replaced: boolean): void => {
+    // What was held came from a stream that is gone: nobody waits for its settlement.
+    if (replaced) for (const delivery of this.#held.forget()) delivery.stale = true;
     this.#limited = prepared.maxAckPending !== -1;
     this.#delays.forget();
     if (!prepared.allowsDelete) this.#settler.stopDeleting();
@@ -210,6 +219,24 @@ export class NatsDriver implements Driver {
   #fetchOn(connection: NatsConnection): void {
     if (!this.#consuming || this.#closed || this.#fetcher.fetching) return;
     this.#fetcher.start(connection);
+  }
+
+  /** A method, since it may change behind an `await`. */
+  #isConsuming(): boolean {
+    return this.#consuming;
+  }
+
+  /** Never rejects. */
+  async #stopFetching(): Promise<void> {
+    const wasFetching = this.#fetcher.fetching;
+    await this.#fetcher.stop();
+    const connection = this.#link.connection;
+    if (!wasFetching || connection === undefined) return;
+    const { stream, consumer } = this.#options;
+    // Asked about the consumer the server drops requests nobody waits for any more. Else it would try to answer one with
+    // the first message that is given back, and put that behind the others.
+    const found = await connection.consumerInfo(stream, consumer).catch(() => undefined);
+    if (found !== undefined) this.#link.advance(found.ack_floor.stream_seq);
   }
 
   #liftLimit(): void {
@@ -283,7 +310,6 @@ export class NatsDriver implements Driver {
 
   /** Gives back what is left, and waits until the server knows. Never rejects. */
   async #leave(connection: NatsConnection, signal: CancelSignal): Promise<void> {
-    for (const { reply } of this.#held.all()) connection.send(reply, nakBody(0));
     const { stream, deleteStreamOnStop } = this.#options;
     const fields = { pipeline: this.#context.pipeline.name, stream };
     const { log } = this.#services;

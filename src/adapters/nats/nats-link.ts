@@ -20,8 +20,11 @@ export interface NatsLinkServices {
 
 /** Told when the pipeline can work, and when it can not. */
 export interface LinkListener {
-  /** Stream and consumer are there: on a new connection, or made anew on the one that was there. */
-  ready(connection: NatsConnection, prepared: PreparedStream): void;
+  /**
+   * Stream and consumer are there: on a new connection, or made anew on the one that was there. `replaced`: the stream
+   * is another one than before.
+   */
+  ready(connection: NatsConnection, prepared: PreparedStream, replaced: boolean): void;
   /** The connection is gone. */
   lost(): void;
 }
@@ -175,12 +178,13 @@ export class NatsLink {
 
   async #prepare(connection: NatsConnection): Promise<void> {
     try {
-      const prepared = await this.#setup.prepare(connection, this.#prepared);
+      const before = this.#prepared;
+      const prepared = await this.#setup.prepare(connection, before);
       this.#refusal = undefined;
       this.#trouble = undefined;
       this.#prepared = prepared;
       this.#use(connection);
-      this.#listener.ready(connection, prepared);
+      this.#listener.ready(connection, prepared, before !== undefined && before.created !== prepared.created);
     } catch (error) {
       if (error instanceof InvalidPipelineError) this.#refusal = error;
       throw error;

@@ -31,7 +31,6 @@ export const NATS_OPTIONS = [
   "backoff_max",
   "skip_stream_declaration",
   "inactive_threshold",
-  "delete_consumer_on_destroy",
   "delayed",
 ] as const;
 
@@ -61,7 +60,6 @@ export interface NatsOptions {
   readonly skipStreamDeclaration: boolean;
   /** The server removes a consumer nobody used for so long; 0 = never. */
   readonly inactiveThresholdMs: number;
-  readonly deleteConsumerOnDestroy: boolean;
   readonly delayed: NatsDelayed;
 }
 
@@ -108,7 +106,6 @@ export function parseNatsOptions(pipeline: PipelineDefinition, rejectDelays: boo
     backoffMaxMs: settings.intInRange("backoff_max", 60, 0, 86_400) * 1000,
     skipStreamDeclaration: settings.bool("skip_stream_declaration", false),
     inactiveThresholdMs: settings.intInRange("inactive_threshold", 0, 0, 365 * 86_400) * 1000,
-    deleteConsumerOnDestroy: settings.bool("delete_consumer_on_destroy", false),
     delayed: delayedOf(settings, rejectDelays ? "reject" : "auto"),
   };
   return { options, warnings, notes };

@@ -15,7 +15,7 @@ import type {
 import type { PlaceIndex } from "./normalize.ts";
 import { readPipelines, readPolicy } from "./pipelines.ts";
 import type { ProblemList } from "./problems.ts";
-import { OTHER_WORK, type ConfigInput } from "./schema/root-schema.ts";
+import { type ConfigInput, OTHER_WORK, OWN_SECTIONS } from "./schema/root-schema.ts";
 
 const DEFAULT_PIPELINE_SIZE = 1_000_000;
 const MINUTE_MS = 60_000;
@@ -157,8 +157,21 @@ export class ConfigBuilder {
       memory: { maxBytes: jobsd.memory.max_bytes === 0 ? this.#facts.memoryMaxBytes : jobsd.memory.max_bytes },
       status: { ready: asRoadRunner ? "workers" : jobsd.status.ready },
       jobSummary: jobsd.logs.job_summary,
+      drivers: this.#drivers(),
       pidFile: jobsd.pid_file,
     };
+  }
+
+  #drivers(): Readonly<Record<string, string>> {
+    const { drivers } = this.#input.jobsd;
+    const report = (kind: string, message: string): void => {
+      this.#problems.error(this.#places.at(["jobsd", "drivers", kind]), `jobsd.drivers.${kind}`, message);
+    };
+    for (const [kind, name] of Object.entries(drivers)) {
+      if (name === "") report(kind, "expected the name of an npm package");
+      if (OWN_SECTIONS.includes(kind)) report(kind, `${kind} is a section of the daemon and can be no kind of driver`);
+    }
+    return drivers;
   }
 
   #broker<const K extends "amqp" | "kafka" | "sqs" | "nats" | "beanstalk">(kind: K): ConfigInput[K] | undefined {

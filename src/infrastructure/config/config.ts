@@ -246,6 +246,8 @@ export interface JobsdConfig {
   readonly status: { readonly ready: "serving" | "workers" };
   /** Whether finished jobs are logged at level info. */
   readonly jobSummary: boolean;
+  /** Drivers that are not ours: kind, and the package it is in. */
+  readonly drivers: Readonly<Record<string, string>>;
   /** Path of the pid file; empty = none, or `.pid` if the command line asks for one. */
   readonly pidFile: string;
 }

@@ -3,13 +3,13 @@ import { dirname } from "node:path";
 import { InvalidConfigError } from "../../domain/errors.ts";
 import { ConfigBuilder } from "./build-config.ts";
 import { ConfigReader } from "./config-reader.ts";
-import { type MapNode, toPlain } from "./config-tree.ts";
+import { type ConfigNode, type MapNode, toPlain } from "./config-tree.ts";
 import type { Config } from "./config.ts";
 import { defaultMemoryMaxBytes, readMemoryFacts } from "./memory-limit.ts";
 import { normalize, type PlaceIndex } from "./normalize.ts";
 import { OVERRIDE_PLACE, parseOverride } from "./overrides.ts";
 import { ConfigProblems, formatProblem, type Place, type Problem, ProblemList } from "./problems.ts";
-import { rootSchema } from "./schema/root-schema.ts";
+import { OWN_SECTIONS, rootSchema } from "./schema/root-schema.ts";
 import { readText } from "./sources.ts";
 
 /** What a configuration is loaded from. Everything but the path has a default: the process this runs in. */
@@ -48,7 +48,7 @@ export function loadConfig(source: ConfigSource): LoadedConfig {
   const problems = new ProblemList();
   const { tree, variables } = readTree(source, problems);
   throwErrors(problems);
-  const { data, places } = normalize(rootSchema, tree, problems);
+  const { data, places } = normalize(rootSchema, withoutSectionsOfOthers(tree), problems);
   checkVersion(tree, data, places, problems);
   warnAboutVariables({ ...variables, ...(source.env ?? process.env) }, problems, {
     file: source.path,
@@ -81,6 +81,21 @@ function readTree(
   const reader = new ConfigReader({ path, directory, dotenv, env, readFile }, problems);
   const tree = reader.read(overrides);
   return { tree, variables: reader.variables };
+}
+
+/** What `jobsd.drivers` names brings a section of its own, which nobody but the driver knows. */
+function withoutSectionsOfOthers(tree: MapNode): MapNode {
+  const kinds = new Set(keysAt(tree, ["jobsd", "drivers"]).filter((kind) => !OWN_SECTIONS.includes(kind)));
+  return { ...tree, entries: tree.entries.filter(({ key }) => !kinds.has(key.toLowerCase())) };
+}
+
+/** Keys of the map at a path, in lower case; none if there is no map. */
+function keysAt(tree: MapNode, path: readonly string[]): readonly string[] {
+  let node: ConfigNode | undefined = tree;
+  for (const name of path) {
+    node = node?.t === "map" ? node.entries.find(({ key }) => key.toLowerCase() === name)?.value : undefined;
+  }
+  return node?.t === "map" ? node.entries.map(({ key }) => key.toLowerCase()) : [];
 }
 
 function buildConfig(

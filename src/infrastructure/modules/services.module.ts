@@ -3,6 +3,7 @@ import { RpcServer } from "../../adapters/rpc/rpc-server.ts";
 import { BootPipelines } from "../../application/boot-pipelines.ts";
 import { Dispatcher } from "../../application/dispatcher.ts";
 import { DrainJobs } from "../../application/drain-jobs.ts";
+import { DriverCatalog } from "../../application/driver-catalog.ts";
 import type { WorkerPool } from "../../domain/ports/worker-pool.ts";
 import { consumersService } from "../services/consumers-service.ts";
 import { driversService } from "../services/drivers-service.ts";
@@ -21,8 +22,8 @@ const ALL_POOLS = { isMultiple: true, serviceIdentifier: TOKENS.WorkerPool } as 
 export const servicesModule = new ContainerModule(({ bind }) => {
   bind(TOKENS.Service).toResolvedValue((store) => failedStoreService(store), [TOKENS.FailedStore]);
   bind(TOKENS.Service).toResolvedValue(
-    (config, boot, drain) => driversService(config, boot, drain),
-    [TOKENS.Config, BootPipelines, DrainJobs],
+    (config, catalog, boot, drain) => driversService(config, { catalog, boot, drain }),
+    [TOKENS.Config, DriverCatalog, BootPipelines, DrainJobs],
   );
   bind(TOKENS.Service).toResolvedValue(
     (config, server, dsn) => rpcService(config, server, dsn),

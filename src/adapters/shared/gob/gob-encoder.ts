@@ -25,6 +25,7 @@ const BUILTIN_IDS: Readonly<Partial<Record<GobType["t"], number>>> = {
  * texts, numbers, bigints and booleans. A field that is an empty map is sent, an absent one is not, as Go does.
  */
 export class GobEncoder {
+  readonly #type: GobType;
   readonly #ids = new Map<GobType, number>();
   readonly #writer = new GobWriter();
   readonly #prefix: Buffer;
@@ -33,6 +34,7 @@ export class GobEncoder {
 
   /** @param firstTypeId receivers take any */
   constructor(type: GobType, firstTypeId = FIRST_TYPE_ID) {
+    this.#type = type;
     let nextId = firstTypeId;
     assignIds(type, this.#ids, () => nextId++);
     this.#prefix = Buffer.concat([...this.#definitions(type)]);
@@ -49,19 +51,28 @@ export class GobEncoder {
     return this.#prefix;
   }
 
+  /** With which every value message begins. */
+  get typeId(): number {
+    return this.#idOf(this.#type);
+  }
+
   /** @throws {GobError} the value does not fit the type */
   encode(value: unknown): Buffer {
     const writer = this.#writer;
     writer.reset();
     writer.raw(this.#typeId);
     this.#write(writer, value);
-    const body = writer.written;
+    return this.stream(writer.written);
+  }
+
+  /** A stream of the definitions and a value message that somebody else has written. */
+  stream(message: Buffer): Buffer {
     const head = this.#prefix.length;
-    const stream = Buffer.allocUnsafe(head + 9 + body.length);
+    const stream = Buffer.allocUnsafe(head + 9 + message.length);
     this.#prefix.copy(stream);
-    const start = writeUint(stream, head, body.length);
-    body.copy(stream, start);
-    return stream.subarray(0, start + body.length);
+    const start = writeUint(stream, head, message.length);
+    message.copy(stream, start);
+    return stream.subarray(0, start + message.length);
   }
 
   #idOf(type: GobType): number {

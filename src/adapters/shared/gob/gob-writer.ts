@@ -77,8 +77,8 @@ export class GobWriter {
   /** As they are, without a length. */
   raw(bytes: Uint8Array): void {
     this.#reserve(bytes.byteLength);
-    this.#bytes.set(bytes, this.#length);
-    this.#length += bytes.byteLength;
+    // Always a few bytes.
+    for (const byte of bytes) this.#bytes[this.#length++] = byte;
   }
 
   #reserve(count: number): void {

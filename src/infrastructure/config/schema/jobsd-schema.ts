@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { policySchema } from "./jobs-schema.ts";
-import { anyMap, bool, boolOrTexts, bytes, durationOrSeconds, int, oneOf, text } from "./leaves.ts";
-import { later } from "./notes.ts";
+import { bool, boolOrTexts, bytes, durationOrSeconds, int, oneOf, text } from "./leaves.ts";
+import { later, named } from "./notes.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -21,7 +21,7 @@ export const jobsdSchema = z.object({
   memory: z.object({ max_bytes: bytes(0) }),
   start: oneOf("lazy", ["lazy", "strict"]),
   status: z.object({ ready: oneOf("serving", ["serving", "workers"]) }),
-  drivers: later(anyMap(), "no third-party driver is loaded", {}),
+  drivers: named(text("")),
   include_merge: oneOf("section", ["section", "deep"]),
   pid_file: text(""),
   shutdown: z.object({ linger: durationOrSeconds(0) }),

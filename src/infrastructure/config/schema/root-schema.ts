@@ -17,6 +17,23 @@ import { statusSchema } from "./status-schema.ts";
 /** Sections of RoadRunner that do work this daemon has no part in. */
 export const OTHER_WORK = ["http", "grpc", "temporal", "centrifuge", "tcp"] as const;
 
+/** Sections and keys at the top of a file that belong to the daemon: no driver can be named like them. */
+export const OWN_SECTIONS: readonly string[] = [
+  "version",
+  "include",
+  "envfile",
+  "rpc",
+  "server",
+  "jobs",
+  "logs",
+  "endure",
+  "jobsd",
+  "metrics",
+  "status",
+  "otel",
+  "service",
+];
+
 const endureSchema = z.object({
   grace_period: duration(30_000),
   log_level: noEffect("there is one log, set up under logs"),

@@ -89,6 +89,7 @@ describe("a configuration that can be used", () => {
         memory: { maxBytes: 1000 },
         status: { ready: "serving" },
         jobSummary: false,
+        drivers: {},
         pidFile: "",
       },
     });

@@ -1,6 +1,7 @@
 import type { BrokerBench } from "./broker-bench.ts";
 import { beanstalkBench } from "./beanstalk-bench.ts";
+import { kafkaBench } from "./kafka-bench.ts";
 import { natsBench } from "./nats-bench.ts";
 
 /** Brokers with a bench of their own, named by the kind of their driver. */
-export const BROKER_BENCHES: readonly BrokerBench[] = [beanstalkBench, natsBench];
+export const BROKER_BENCHES: readonly BrokerBench[] = [beanstalkBench, kafkaBench, natsBench];

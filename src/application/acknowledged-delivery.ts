@@ -17,7 +17,8 @@ export class AcknowledgedDelivery implements Delivery {
 
   /** @param original is about to be settled, so nothing of it is used later */
   constructor(original: Delivery, driver: Driver, rescue: Rescue) {
-    this.job = original.job.withPayload(original.job.payload.slice());
+    // Not slice(): of a Buffer that is a view of the same bytes.
+    this.job = original.job.withPayload(new Uint8Array(original.job.payload));
     this.queue = original.queue;
     this.#driver = driver;
     this.#rescue = rescue;

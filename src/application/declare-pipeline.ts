@@ -1,3 +1,4 @@
+import { deadLetterCycle } from "../domain/dead-letter-cycle.ts";
 import { InvalidPipelineError } from "../domain/errors.ts";
 import { DEFAULT_PRIORITY, type PipelineDefinition } from "../domain/pipeline.ts";
 import type { PipelineRegistry } from "../domain/pipeline-registry.ts";
@@ -39,6 +40,7 @@ export class DeclarePipeline {
    */
   async execute(options: Readonly<Record<string, string>>): Promise<void> {
     const definition = this.#define(new PipelineSettings(options));
+    this.#refuseDeadLetterCycle(definition);
     const { name, driver } = definition;
     // Before the queue of operations on this name, so that of many at once exactly one gets it.
     const reservation = this.#registry.reserve(name, driver);
@@ -74,6 +76,20 @@ export class DeclarePipeline {
     }
     const pool = settings.string("pool", "");
     return { name, driver, priority: this.#priority(settings, name), pool, settings, policy, origin: "declared" };
+  }
+
+  /** @throws {InvalidPipelineError} its dead letters would come back to it, through pipelines that exist */
+  #refuseDeadLetterCycle({ name, policy }: PipelineDefinition): void {
+    const way = deadLetterCycle(name, (each) => {
+      const target = each === name ? policy.deadLetter : this.#registry.find(each)?.definition.policy.deadLetter;
+      if (target === undefined || target === name) return target;
+      return this.#registry.find(target)?.definition.name;
+    });
+    // To itself is refused with the other checks of a pipeline, wherever it was defined.
+    if (way === undefined || way.length === 2) return;
+    throw new InvalidPipelineError(
+      `option policy.dead_letter: dead letters would come back and run for ever (${way.join(" → ")}): name a pipeline outside of that circle`,
+    );
   }
 
   /** As in RoadRunner a priority that is no number does not stop the pipeline. */

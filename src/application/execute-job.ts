@@ -104,6 +104,10 @@ export class ExecuteJob {
     const span = tracer.enabled ? tracer.start("jobs_listener", job.headers, {}) : undefined;
     const nowMs = clock.elapsedMs();
     const execution = new Execution(this, ticket, delivery, job, nowMs, span);
+    if (delivery.stale === true) {
+      this.#dropStale(execution);
+      return;
+    }
     const { name, driver } = ticket.flow.definition;
     metrics.started(name, driver, pool.name, Math.max(0, nowMs - ticket.taken.arrival) / 1000);
     if (job.headers !== NO_HEADERS) this.#checkPool(execution);
@@ -247,6 +251,15 @@ export class ExecuteJob {
       span.end();
     }
     drain.jobEnded();
+  }
+
+  /** It would run twice: its broker delivers it again. */
+  #dropStale(execution: Execution): void {
+    const { scheduler, metrics } = this.#parts;
+    const { ticket } = execution;
+    metrics.staleSettlement(ticket.flow.definition.name);
+    scheduler.finished(ticket);
+    this.#end(execution, { t: "release" }, "returned", "stale");
   }
 
   #giveUpUnstarted(execution: Execution, deliveries: number): void {

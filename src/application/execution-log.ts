@@ -100,7 +100,8 @@ export class ExecutionLog {
         this.#log.warn({ ...base, delay: decision.delayMs / 1000 }, "job is tried again");
         return;
       case "nack":
-        this.#log.error(base, "job was rejected, as jobsd.compat or its policy says");
+        // What was wrong has been logged as an error already.
+        this.#log.warn(base, "job was rejected, as jobsd.compat or its policy says");
         return;
       case "put_back":
       case "release":

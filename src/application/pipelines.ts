@@ -123,7 +123,9 @@ export class Pipelines {
    * @throws what the driver throws
    */
   async probe(pipeline: Pipeline): Promise<void> {
-    await this.#bounded(`connection of ${pipeline.definition.name}`, (signal) => pipeline.driver.stats(signal));
+    await this.#bounded(`connection of ${pipeline.definition.name} to ${pipeline.definition.driver}`, (signal) =>
+      pipeline.driver.stats(signal),
+    );
   }
 
   /**

@@ -67,8 +67,15 @@ export interface Delivery {
   readonly deliveries?: number;
 
   /**
-   * Tells the broker what became of the job. Exactly one call counts; a second one is a bug of ours, is
-   * logged and never sent. Returns `undefined` if it was done at once.
+   * True once the broker has taken the job back, e.g. as the connection was lost: it delivers it again, so a job that
+   * has not started is not to be started. Absent where that can not happen or is not known.
+   */
+  readonly stale?: boolean;
+
+  /**
+   * Tells the broker what became of the job. Exactly one call that succeeds counts; a second one is a bug of ours,
+   * is logged and never sent. After a call that failed, but for a stale one, another may follow. Returns `undefined`
+   * if it was done at once. Where a copy replaces the original, the copy is confirmed before the original is settled.
    *
    * Bounded by the timeout the driver was created with.
    *

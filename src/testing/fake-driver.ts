@@ -87,7 +87,7 @@ export class FakeDriver implements Driver {
   }
 
   /** Plays the broker: hands a job over, whatever the credit. */
-  deliver(job: Job, options: FakeDeliveryOptions = {}): Delivery {
+  deliver(job: Job, options: FakeDeliveryOptions = {}): FakeDelivery {
     const delivery = new FakeDelivery(job, options.queue ?? this.queue, options.identity, this);
     this.#sink.deliver(delivery, options.priority ?? (job.priority === 0 ? this.#priority : job.priority));
     return delivery;
@@ -153,7 +153,9 @@ export class FakeDriver implements Driver {
 }
 
 /** Complains when it is settled again after that succeeded, or while it is being settled. */
-class FakeDelivery implements Delivery {
+/** Set `stale` to play a connection that was lost. */
+export class FakeDelivery implements Delivery {
+  stale = false;
   readonly job: Job;
   readonly queue: string;
   readonly identity?: string;

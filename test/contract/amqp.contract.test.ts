@@ -42,8 +42,14 @@ const PREFIXES = {
   "core-nack": "[JC-34]",
   "core-nack-requeue": "[JC-35]",
   "core-requeue-headers": "[JC-35]",
-  "failure-attempts": "[JC-41]",
+  "failure-attempts": "[JC-41] [AMQP-36]",
   "failure-auto-ack": "[JC-48]",
+  "core-requeue-counts": "[AMQP-10]",
+  "failure-malformed": "[AMQP-17]",
+  "outage-at-start": "[AMQP-26]",
+  "outage-restart": "[AMQP-22]",
+  "outage-queue-deleted": "[AMQP-38]",
+  "drain-two-phases": "[AMQP-44]",
 } as const;
 
 describeWithPrivateBroker("amqp", "the AMQP driver", () => {

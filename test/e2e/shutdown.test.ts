@@ -90,7 +90,7 @@ describe("SIGTERM", () => {
     });
   });
 
-  test("[POOL-61] the second one ends the daemon at once, and no worker is left", async () => {
+  test("[POOL-61, CFG-43] the second one ends the daemon at once, and no worker is left", async () => {
     await Scene.with({ workers: 2 }, async (scene) => {
       const pids = workerPids(scene.daemon);
       await scene.pushScript("endless", ["sleep 300"]);
@@ -155,10 +155,10 @@ describe("SIGKILL of the daemon", () => {
     });
   });
 
-  test("ends busy workers after their job", async () => {
+  test("ends workers that are inside a long job", async () => {
     await Scene.with({ workers: 2 }, async (scene) => {
-      await scene.pushScript("1", ["sleep 1"]);
-      await scene.pushScript("2", ["sleep 1"]);
+      await scene.pushScript("1", ["sleep 600"]);
+      await scene.pushScript("2", ["sleep 600"]);
       const runs = await scene.ran(2);
 
       await scene.daemon.kill();

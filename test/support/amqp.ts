@@ -41,7 +41,7 @@ export class AmqpBench {
   readonly #drivers: Driver[] = [];
   readonly #queues = new Set<string>();
   readonly #exchanges = new Set<string>();
-  #client: ChannelModel | undefined;
+  #client: Promise<ChannelModel> | undefined;
 
   constructor(address: string, section: Partial<AmqpSection> = {}) {
     this.#address = address;
@@ -78,12 +78,9 @@ export class AmqpBench {
   }
 
   /** A connection of the plain client. */
-  async client(): Promise<ChannelModel> {
-    if (this.#client !== undefined) return this.#client;
-    const client = await connect(this.#address);
-    client.on("error", () => undefined);
-    this.#client = client;
-    return client;
+  client(): Promise<ChannelModel> {
+    this.#client ??= connect(this.#address).then((client) => client.on("error", () => undefined));
+    return this.#client;
   }
 
   /** Takes the next message out of a queue, as another client would. */

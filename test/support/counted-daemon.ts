@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ServiceIdentifier } from "inversify";
 import { PushJob } from "../../src/application/push-job.ts";
 import type { FailedJob } from "../../src/domain/ports/failed-store.ts";
 import { loadConfig } from "../../src/infrastructure/config/load-config.ts";
@@ -9,6 +10,7 @@ import { TOKENS } from "../../src/infrastructure/tokens.ts";
 import { aJob } from "../../src/testing/a-job.ts";
 import { FakeLogger } from "../../src/testing/fake-logger.ts";
 import { FakeMetrics } from "../../src/testing/fake-metrics.ts";
+import { SimulatedBrokerFactory } from "./simulated-broker.ts";
 import { sceneConfig, type SceneOptions, type WorkerRun } from "./scene.ts";
 
 const PATIENCE_MS = 30_000;
@@ -17,6 +19,8 @@ const PATIENCE_MS = 30_000;
 export class CountedDaemon implements AsyncDisposable {
   readonly metrics = new FakeMetrics();
   readonly log = new FakeLogger();
+  /** The broker behind pipelines with driver `simulated`, for those that have one. */
+  readonly brokers = new SimulatedBrokerFactory();
   readonly #jobsd: Jobsd;
   readonly #folder: string;
   readonly #previousLog = process.env["JOBSD_TEST_LOG"];
@@ -28,12 +32,24 @@ export class CountedDaemon implements AsyncDisposable {
     const { config } = loadConfig({ path: "counted.rr.yaml", readFile: () => text });
     this.#jobsd = createJobsd(config, this.log);
     this.#jobsd.container.rebind(TOKENS.Metrics).toConstantValue(this.metrics);
+    this.#jobsd.container.bind(TOKENS.DriverFactory).toConstantValue(this.brokers);
+    this.brokers.clock = this.#jobsd.container.get(TOKENS.Clock);
   }
 
   static async start(options: SceneOptions = {}): Promise<CountedDaemon> {
     const daemon = new CountedDaemon(options);
     await daemon.#jobsd.start();
     return daemon;
+  }
+
+  /** A use case of the daemon. */
+  get<T>(useCase: ServiceIdentifier<T>): T {
+    return this.#jobsd.container.get(useCase);
+  }
+
+  /** What SIGTERM does. */
+  stop(): Promise<void> {
+    return this.#jobsd.stop();
   }
 
   /** A job with one step for each execution, see test/php/script-worker.php. */
@@ -53,7 +69,9 @@ export class CountedDaemon implements AsyncDisposable {
   }
 
   runs(): readonly WorkerRun[] {
-    const lines = readFileSync(join(this.#folder, "runs.log"), "utf8").split("\n").slice(0, -1);
+    const file = join(this.#folder, "runs.log");
+    if (!existsSync(file)) return [];
+    const lines = readFileSync(file, "utf8").split("\n").slice(0, -1);
     return lines.map((line) => JSON.parse(line) as WorkerRun).filter(({ event }) => event === "run");
   }
 

@@ -49,10 +49,13 @@ export interface SceneOptions extends Partial<Omit<DaemonOptions, "config">> {
   readonly server?: string;
   /** Further sections. */
   readonly more?: string;
+  /** The whole configuration, in place of what the other options make. */
+  readonly config?: string;
 }
 
 /** The configuration of a scene. */
 export function sceneConfig(options: SceneOptions): string {
+  if (options.config !== undefined) return options.config;
   const { command = SCRIPT_WORKER, workers = 1, consume = ["p"], pipelines = "p: { driver: memory }" } = options;
   const and = (text: string | undefined): string => (text === undefined ? "" : `, ${text}`);
   const onePool = `pool: { num_workers: ${workers}${and(options.pool)} }`;

@@ -37,6 +37,10 @@ export class AmqpDelivery implements Delivery {
     return this.#owner.queue;
   }
 
+  get stale(): boolean {
+    return this.session.over;
+  }
+
   /** Quorum queues count (`x-delivery-count`, absent on the first); of others only a second one is known. */
   get deliveries(): number {
     const count: unknown = (this.message.properties.headers as Readonly<Record<string, unknown>> | undefined)?.[

@@ -112,7 +112,9 @@ export class AmqpDriver implements Driver, DeliveryOwner {
   }
 
   push(job: Job): Promise<void> {
-    return this.#publisher.publish(this.#routes.push(job), "amqp_push");
+    const message = this.#routes.tryPush(job);
+    if (message instanceof Error) return Promise.reject(message);
+    return this.#publisher.publish(message, "amqp_push");
   }
 
   pushBatch(jobs: readonly Job[]): Promise<readonly PushFailure[]> {

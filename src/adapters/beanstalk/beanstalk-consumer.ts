@@ -101,6 +101,9 @@ export class BeanstalkConsumer implements SlotOwner {
   /** Nothing is reserved any more; connections without a job end now, the others with their job. */
   async pause(signal: CancelSignal): Promise<void> {
     const listener = this.#listener;
+    const { pipeline, options } = this.#options;
+    if (listener !== undefined)
+      this.#services.log.debug({ pipeline, tube: options.tube }, "beanstalk listener stopped");
     this.#listener = undefined;
     this.#first = undefined;
     this.#appetite = 0;

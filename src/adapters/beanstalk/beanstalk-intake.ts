@@ -113,6 +113,7 @@ export class BeanstalkIntake {
       deliveries: countsDeliveries ? stats?.reserves : undefined,
     };
     const delivery = new BeanstalkDelivery(job, facts, slot, deliveries);
+    if (job.autoAck) deliveries.log.debug({ ID: job.id, pipeline: deliveries.pipeline }, "auto_ack option enabled");
     this.#services.held();
     const own = job.priority === 0 ? priority : job.priority;
     sink.deliver(delivery, own === 0 ? DEFAULT_PRIORITY : own);

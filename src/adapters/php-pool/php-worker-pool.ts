@@ -182,12 +182,14 @@ export class PhpWorkerPool implements WorkerPool, WorkerOwner<PooledWorker> {
     this.#deadlines.stop();
   }
 
-  probed(worker: PooledWorker, answered: boolean): void {
+  probed(worker: PooledWorker, answered: boolean, awaited: boolean): void {
     if (!answered && !this.#deaf) {
-      this.#deaf = true;
       const fields = { pid: worker.pid, pool: this.name };
       this.#log.warn(fields, "workers do not answer a second pid request, they get one job at a time");
     }
+    // A late answer shows that they do, only not in time.
+    this.#deaf = !answered;
+    if (!awaited) return;
     this.#offer(worker);
     this.#onFree();
   }

@@ -48,8 +48,8 @@ export class PooledWorker implements WorkerLinkListener {
   readonly #jobs: InFlight;
   readonly #life: WorkerLife;
   #verdicts = 0;
-  /** The answer to the probe has not come. */
-  #probing = false;
+  /** Whether the answer to the probe is awaited, or may still come after nobody waits for it any more. */
+  #probe: "none" | "awaited" | "late" = "none";
   /** Jobs have fences; until the probe was answered nobody knows. */
   #fenced = false;
   /** It has made a mistake and gets one job at a time until it is replaced. */
@@ -88,10 +88,13 @@ export class PooledWorker implements WorkerLinkListener {
   /** Finds out whether the worker answers fences: `probed` follows within a second. */
   probe(): void {
     if (this.#life.left !== undefined) return;
-    this.#probing = true;
+    this.#probe = "awaited";
     this.#link.relay.send(FENCE);
     this.#probeTimer = this.#settings.clock.startTimer(PROBE_MS, () => {
-      this.#probeEnded(false);
+      // The answer may have come while the event loop was held up: let it be read first.
+      setImmediate(() => {
+        if (this.#probe === "awaited") this.#probeEnded(false);
+      });
     });
   }
 
@@ -211,12 +214,12 @@ export class PooledWorker implements WorkerLinkListener {
     if (this.#life.killed) return;
     const { head } = this.#jobs;
     const control = (frame.flags & FLAGS.control) !== 0;
-    if (control && this.#probing) this.#probeEnded(true);
+    if (control && this.#probe !== "none") this.#probeEnded(true);
     else if (control && head?.fence === "sent") this.#begin(head);
     else if (head === undefined) this.#violate(frame.payload.toString("utf8", 0, MAX_STRAY_BYTES));
     else if (head.fence === "sent") this.#repeated(frame);
-    else if (isStreamed(frame)) this.#streamed(frame);
-    else if (this.#stream.open) this.#streamEnded();
+    else if (isStreamed(frame)) this.#streamPart(frame);
+    else if (this.#stream.open) this.#streamed();
     else if ((frame.flags & FLAGS.error) !== 0) this.#softError(frame, head.task);
     else this.#answer(frame);
   }
@@ -228,7 +231,7 @@ export class PooledWorker implements WorkerLinkListener {
   }
 
   incomplete(): void {
-    if (this.#jobs.length === 0 && this.#life.left === undefined && !this.#probing) {
+    if (this.#jobs.length === 0 && this.#life.left === undefined && this.#probe !== "awaited") {
       this.#violate(this.#link.relay.strayText());
     }
   }
@@ -275,11 +278,11 @@ export class PooledWorker implements WorkerLinkListener {
   }
 
   #probeEnded(answered: boolean): void {
-    if (!this.#probing) return;
+    const awaited = this.#probe === "awaited";
     this.#probeTimer?.cancel();
-    this.#probing = false;
+    this.#probe = answered ? "none" : "late";
     this.#fenced = answered;
-    if (this.#life.left === undefined) this.#owner.probed(this, answered);
+    if (this.#life.left === undefined) this.#owner.probed(this, answered, awaited);
   }
 
   /** The worker has answered the fence in front of the head. */
@@ -306,14 +309,13 @@ export class PooledWorker implements WorkerLinkListener {
     this.#verdict(readAnswer(payload, headerBytes, this.#onOddity));
   }
 
-  #streamed(frame: Frame): void {
+  #streamPart(frame: Frame): void {
     this.#suspect = true;
     this.#stream.part(frame);
   }
 
-  #streamEnded(): void {
+  #streamed(): void {
     this.#stream.end();
-    this.#log.streamed(this.#jobs.head?.task.job.id);
     this.#verdict(STREAMED);
   }
 

@@ -52,10 +52,6 @@ export class WorkerLog {
     this.#log.warn({ ...this.#fields("EventWorkerSoftError"), reason, jobId }, "soft worker error");
   }
 
-  streamed(jobId: string | undefined): void {
-    this.#log.warn({ ...this.#fields("EventWorkerError"), jobId }, "streaming is not supported");
-  }
-
   /** @param state why it is replaced */
   recycled(state: WorkerStateName): void {
     const known = RECYCLED[state];

@@ -21,8 +21,11 @@ export type LeaveReason =
 
 /** The pool, as its workers (`W`) see it. */
 export interface WorkerOwner<W> {
-  /** The worker has answered its probe or told by silence that it knows none; it may be given jobs from now on. */
-  probed(worker: W, answered: boolean): void;
+  /**
+   * The worker has answered its probe or told by silence that it knows none; it may be given jobs from now on. An answer
+   * that comes after that silence is told once more, without being awaited.
+   */
+  probed(worker: W, answered: boolean, awaited: boolean): void;
   /** The worker has answered the job that was the head; it may have more. */
   answered(worker: W): void;
   /** Everything that came in one chunk was looked at, and there were answers in it. */

@@ -81,7 +81,7 @@ export interface PushFailure {
 }
 
 /**
- * One pipeline's link to its broker.
+ * One pipeline's link to its broker. For authors, verb by verb: docs/drivers/writing-a-driver.md.
  *
  * Life: built by its factory, then any number of `resume` and `pause`, then `close` once. It does not consume
  * before the first `resume`. `push`, `pushBatch` and `stats` are allowed at any time before `close`.
@@ -127,17 +127,26 @@ export interface Driver {
    */
   resume(signal: CancelSignal): Promise<void>;
 
-  /** Stops fetching; what was handed over stays valid and may be settled. Idempotent. */
+  /**
+   * Stops fetching; when it resolves nothing is handed over any more. What was stays valid and may be settled.
+   * Idempotent. A connection that is lost meanwhile does not make it consume again.
+   */
   pause(signal: CancelSignal): Promise<void>;
 
-  /** `sink.credit` grew from 0. Must return at once. */
+  /** `sink.credit` grew from 0. Must return at once. May come at any time, also from inside `sink.deliver`. */
   creditAvailable(): void;
 
+  /**
+   * Asks the broker, paused or not.
+   *
+   * @throws {JobsError} it did not answer in time
+   */
   stats(signal: CancelSignal): Promise<DriverStats>;
 
   /**
    * Called after the last delivery was settled or given up. Closes the connection; what is unsettled goes back to
-   * the broker. Pushes fail from now on. Idempotent; never rejects.
+   * the broker, and settling it afterwards fails with a StaleDeliveryError. Pushes fail from now on. Idempotent; never
+   * rejects, and does not wait for a broker that is away.
    */
   close(signal: CancelSignal): Promise<void>;
 }

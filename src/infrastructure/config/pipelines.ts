@@ -1,3 +1,4 @@
+import { deadLetterCycle } from "../../domain/dead-letter-cycle.ts";
 import { parsePolicy, type Policy } from "../../domain/policy.ts";
 import { DEFAULT_PRIORITY } from "../../domain/pipeline.ts";
 import { PipelineSettings } from "../../domain/pipeline-settings.ts";
@@ -25,7 +26,7 @@ export function readPipelines(
   problems: ProblemList,
 ): readonly PipelineConfig[] {
   const names = new Set(Object.keys(source.pipelines));
-  return Object.entries(source.pipelines).map(([name, input]) => {
+  const pipelines = Object.entries(source.pipelines).map(([name, input]) => {
     const path = ["jobs", "pipelines", name];
     if (input.driver === "") problems.error(places.at(path), path.join("."), "driver is missing, e.g. driver: memory");
     const options = readOptions(input, path, places, problems);
@@ -42,6 +43,24 @@ export function readPipelines(
       places: optionPlaces(options, path, places),
     };
   });
+  refuseDeadLetterCycles(pipelines, places, problems);
+  return pipelines;
+}
+
+/** Dead letters that come back would run for ever. */
+function refuseDeadLetterCycles(pipelines: readonly PipelineConfig[], places: PlaceIndex, problems: ProblemList): void {
+  const targets = new Map(pipelines.map(({ name, policy }) => [name, policy.deadLetter.toLowerCase()]));
+  const targetOf = (name: string): string | undefined => {
+    const target = targets.get(name);
+    return target !== undefined && targets.has(target) && !DEAD_LETTER_WORDS.includes(target) ? target : undefined;
+  };
+  for (const { name } of pipelines) {
+    const way = deadLetterCycle(name, targetOf);
+    if (way === undefined) continue;
+    const path = ["jobs", "pipelines", name, "policy", "dead_letter"];
+    const message = `dead letters would come back and run for ever (${way.join(" → ")}): name a pipeline outside of that circle`;
+    problems.error(places.at(path), path.join("."), message);
+  }
 }
 
 /** Reads a policy and reports what is wrong with it; unknown keys were reported before. */

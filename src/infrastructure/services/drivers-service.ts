@@ -2,6 +2,7 @@ import type { BootPipelines, BuildFailure } from "../../application/boot-pipelin
 import type { DrainJobs } from "../../application/drain-jobs.ts";
 import type { DriverCatalog } from "../../application/driver-catalog.ts";
 import { InvalidConfigError, JobsError, messageOf } from "../../domain/errors.ts";
+import type { CancelSignal } from "../../domain/cancel-signal.ts";
 import type { PipelineDefinition } from "../../domain/pipeline.ts";
 import { PipelineSettings } from "../../domain/pipeline-settings.ts";
 import type { Config, PipelineConfig } from "../config/config.ts";
@@ -30,8 +31,21 @@ export function driversService(config: Config, { catalog, boot, drain }: Drivers
       await drain.close(config.jobs.timeoutMs);
       throw new InvalidConfigError(failures.map((failure) => describe(config, failure)));
     },
-    stop: () => drain.close(config.jobs.timeoutMs),
+    stop: (signal) => endedOrAborted(drain.close(config.jobs.timeoutMs), signal),
   };
+}
+
+/** A broker that does not answer any more must not hold up the stop beyond its time. */
+function endedOrAborted(ended: Promise<void>, signal: CancelSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    signal.addEventListener("abort", done, { once: true });
+    if (signal.aborted) done();
+    void ended.then(done, done);
+  });
 }
 
 /**

@@ -33,6 +33,18 @@ describe("DeclarePipeline", () => {
     await expect(world.declare.execute({ driver: "memory" })).rejects.toThrow(/^pipeline name is empty$/);
   });
 
+  test("refuses a pipeline whose dead letters would come back to it through others", async () => {
+    const world = await aWorld([{ name: "a", policy: { deadLetter: "b" } }]);
+    const policy = JSON.stringify({ dead_letter: "A" });
+
+    await expect(world.declare.execute({ driver: "memory", name: "b", policy })).rejects.toThrow(
+      "option policy.dead_letter: dead letters would come back and run for ever (b → a → b)",
+    );
+    await world.declare.execute({ driver: "memory", name: "c", policy });
+
+    expect(world.list.execute()).toEqual(["a", "c"]);
+  });
+
   test("[JC-12] of fifty at once exactly one gets the name, and consumes once", async () => {
     const world = await aWorld([], { consume: ["n"] });
     const options = { driver: "fake", name: "n" };

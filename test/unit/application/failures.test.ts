@@ -113,7 +113,8 @@ describe("An execution without a verdict", () => {
 
     expect(stat).toMatchObject({ active: 0, delayed: 0 });
     expect(world.pool.started).toEqual(["a"]);
-    expect(world.logged("error", "job processed with errors")).toHaveLength(1);
+    expect(world.log.messages("error")).toEqual(["job processed with errors"]);
+    expect(world.log.messages("warn")).toEqual(["job was rejected, as jobsd.compat or its policy says"]);
   });
 
   test("[JC-47] Worker::error() is an attempt with the reason error", async () => {

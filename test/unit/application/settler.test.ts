@@ -52,6 +52,23 @@ describe("Settler", () => {
     expect(world.flow().settling).toBe(0);
   });
 
+  test("does not start a waiting job that its broker has taken back, and goes on with the next", async () => {
+    const world = await aBrokerWorld();
+    world.driver().deliver(aJob({ id: "running" }));
+    const waiting = world.driver().deliver(aJob({ id: "waiting" }));
+    world.driver().deliver(aJob({ id: "next" }));
+    waiting.stale = true;
+
+    world.pool.answer("running", ACKED);
+    await world.settle();
+
+    expect(world.pool.running.map(({ jobId }) => jobId)).toEqual(["next"]);
+    expect(world.metrics.linesOf("staleSettlement")).toEqual(["staleSettlement mails"]);
+    expect(world.metrics.linesOf("executed")).toEqual(["executed mails fake ok 0", "executed mails fake returned 0"]);
+    expect([world.flow().queued, world.flow().running, world.flow().settling]).toEqual([0, 1, 0]);
+    expect(world.drain.underway).toBe(1);
+  });
+
   test("gives an acknowledgement up as soon as it is stale", async () => {
     const world = await aBrokerWorld();
     world.driver().deliver(aJob({ id: "a" }));

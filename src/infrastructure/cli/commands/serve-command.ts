@@ -37,7 +37,13 @@ export async function serve(options: GlobalOptions, { writeOut }: Pick<Output, "
   } finally {
     pidFile?.remove();
     logs.close();
+    endSoon();
   }
+}
+
+/** What a broker that does not answer has left open must not keep the process. */
+function endSoon(): void {
+  setTimeout(() => process.exit(), LINGER_MS).unref();
 }
 
 function writePidFile({ pid }: GlobalOptions, { jobsd }: Config, log: Logger): PidFile | undefined {
@@ -62,6 +68,11 @@ function reportProblems({ warnings, infos }: LoadedConfig, log: Logger): void {
   for (const problem of infos) log.info({ path: problem.path }, formatProblem(problem));
 }
 
+/** Time after the end for what is still being written to stdout. */
+const LINGER_MS = 500;
+
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** What a running daemon needs of its command line. */
 interface ServeContext {
   readonly logs: Logs;
@@ -74,6 +85,8 @@ async function run(config: Config, context: ServeContext): Promise<number> {
   const { logs, say } = context;
   const log = logs.root;
   const jobsd = createJobsd(config, log);
+  // Timers of the daemon do not keep the process alive, and while drivers wait for their brokers nothing else does.
+  const alive = setInterval(() => undefined, MAX_TIMER_MS);
   const stopRequest = listenForStop(jobsd.container, config, context);
   let exitCode: number = EXIT_CODES.ok;
   try {
@@ -91,6 +104,7 @@ async function run(config: Config, context: ServeContext): Promise<number> {
     }
   }
   await jobsd.stop();
+  clearInterval(alive);
   log.info({}, "the daemon stopped");
   stopRequest.close();
   return exitCode;

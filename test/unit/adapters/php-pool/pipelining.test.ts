@@ -2,7 +2,7 @@ import { describe, expect, test } from "@jest/globals";
 import { FLAGS } from "../../../../src/adapters/goridge/frame.ts";
 import { FENCE } from "../../../../src/adapters/php-pool/job-frames.ts";
 import type { FakeLink } from "../../../support/fake-workers.ts";
-import { aStartedPool, type PoolWorld } from "../../../support/pool-world.ts";
+import { aStartedPool, type PoolWorld, turns } from "../../../support/pool-world.ts";
 import { aTask, type RecordedTask } from "../../../support/worker-tasks.ts";
 
 const PIPELINING = { maxDepth: 4, windowMs: 2, fence: true };
@@ -60,6 +60,7 @@ describe("finding out whether workers know fences", () => {
     const world = await aStartedPool({ pipelining: PIPELINING, numWorkers: 2 });
 
     world.clock.advance(1000);
+    await turns();
 
     expect(world.pool.free).toBe(2);
     expect(world.log.messages("warn")).toEqual([
@@ -71,6 +72,33 @@ describe("finding out whether workers know fences", () => {
     await Promise.resolve();
     world.launcher.at(0).answer();
     expect(first?.results).toEqual([{ t: "ack" }]);
+  });
+});
+
+describe("an answer to the probe that comes too late", () => {
+  test("does not fail the job the worker has by then, and lets it have more from then on", async () => {
+    const world = await aStartedPool({ pipelining: PIPELINING });
+    world.clock.advance(1000);
+    await turns();
+    const [first] = fill(world);
+    const link = world.launcher.last;
+
+    passFence(link);
+    link.answer();
+    link.listener.received();
+    await turns();
+
+    expect(first?.results).toEqual([{ t: "ack" }]);
+    expect([link.killed, world.pool.free]).toEqual([false, 1]);
+    for (let n = 0; n < 10; n++) {
+      world.pool.run(aTask({ name: "short" }));
+      execute(link);
+    }
+    expect(fill(world).length).toBeGreaterThan(1);
+    // Workers that come later are asked again.
+    link.die();
+    await world.clock.advanceAsync(0);
+    expect(world.launcher.last.relay.sent).toEqual([FENCE]);
   });
 });
 

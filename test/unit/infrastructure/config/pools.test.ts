@@ -66,7 +66,8 @@ describe("a worker pool", () => {
     expect(warnings(`${MINIMAL}jobs: {pool: ${huge}}`).filter((line) => line.includes("is more than"))).toHaveLength(2);
   });
 
-  test("has 500 workers at most, also on a machine with more processors", () => {
+  test("[POOL-3] has 500 workers at most, also on a machine with more processors", () => {
+    expect(load(`${MINIMAL}jobs: {pool: {num_workers: 500}}`).config.jobs.pools[0]?.numWorkers).toBe(500);
     expect(refused(`${MINIMAL}jobs: {pool: {num_workers: 501}}`)).toEqual([
       ".rr.yaml:3:28: jobs.pool.num_workers: number of workers can't be more than 500, got 501",
     ]);
@@ -84,7 +85,7 @@ describe("named pools", () => {
     ]);
   });
 
-  test("are chosen by pipelines whatever the case, beside driver or in config", () => {
+  test("[POOL-67] are chosen by pipelines whatever the case, beside driver or in config", () => {
     const { config } = load(
       `${MINIMAL}jobs: {${POOLS}, pipelines: {a: {driver: memory, pool: FAST}, b: {driver: memory, config: {pool: Slow}}}}`,
     );
@@ -101,7 +102,7 @@ describe("named pools", () => {
     ]);
   });
 
-  test("may not be empty, nor stand beside pool, nor be missing", () => {
+  test("[POOL-19, POOL-67] may not be empty, nor stand beside pool, nor be missing", () => {
     expect(refused(`${MINIMAL}jobs: {pools: {}}`)[0]).toContain("jobs.pools: there is no pool in it");
     expect(refused(`${MINIMAL}jobs: {pool: {}, pools: {a: {}}}`)[0]).toContain(
       "jobs.pools: both pool and pools options cannot be set at the same time",
@@ -156,6 +157,41 @@ server:
   ])("reads %s", (text, expected) => {
     expect(load(`version: "3"\nserver: {${text}}`).config.server).toMatchObject(expected);
   });
+
+  test.each(["pupes", "http://127.0.0.1:1", "tcp://127.0.0.1"])("[POOL-17] is refused with the relay %s", (relay) => {
+    expect(refused(`version: "3"\nserver: {command: x, relay: "${relay}"}`)).toEqual([
+      expect.stringContaining("server.relay: invalid DSN (tcp://:6001, unix://file.sock)"),
+    ]);
+  });
+
+  test("[POOL-12] reads env as a map or as a list to the same, each value expanded once", () => {
+    const env = { SECRET: "p$word €😀" };
+    const values = ["a: '${SECRET}'", "B: '${UNSET:-d}'", "c: 'x$$y'", "D: 'ünïcode'"];
+    const map = load(`version: "3"\nserver: {command: x, env: {${values.join(", ")}}}`, { env }).config.server.env;
+    const items = values.map((value) => `{${value}}`).join(", ");
+    const list = load(`version: "3"\nserver: {command: x, env: [${items}]}`, { env }).config.server.env;
+
+    expect(map).toEqual({ A: "p$word €😀", B: "d", C: "x$y", D: "ünïcode" });
+    expect(list).toEqual(map);
+  });
+
+  test.each([
+    ['"500ms"', 500],
+    ['"1m30s"', 90_000],
+  ])("[POOL-20] reads the duration %s", (text, expected) => {
+    expect(load(`${MINIMAL}jobs: {pool: {allocate_timeout: ${text}}}`).config.jobs.pools[0]?.allocateTimeoutMs).toBe(
+      expected,
+    );
+  });
+
+  test.each(["60", '"60"'])(
+    "[POOL-20] refuses the duration %s, which would be nanoseconds, and suggests a unit",
+    (text) => {
+      expect(refused(`${MINIMAL}jobs: {pool: {allocate_timeout: ${text}}}`)).toEqual([
+        expect.stringMatching(/jobs\.pool\.allocate_timeout: .*60s/),
+      ]);
+    },
+  );
 
   test("is refused where on_init has no command", () => {
     expect(refused('version: "3"\nserver: {on_init: {}}')).toEqual([

@@ -58,6 +58,29 @@ describe("adding a worker", () => {
   });
 });
 
+describe("adding and removing many", () => {
+  test("[POOL-50] counts right, and one stays", async () => {
+    const world = await aStartedPool();
+
+    for (let call = 0; call < 100; call++) await world.pool.addWorker(never);
+    const added = world.pool.status();
+    const removals = [world.pool.removeWorker(never), world.pool.removeWorker(never)];
+    await settled();
+    await endStopped(world);
+    const removed = await Promise.all(removals);
+    const left = world.pool.status();
+    const all = Promise.all(Array.from({ length: 120 }, () => world.pool.removeWorker(never)));
+    await settled();
+    await endStopped(world);
+
+    expect(added).toMatchObject({ size: 101, ready: 101 });
+    expect(removed).toEqual([true, true]);
+    expect(left).toMatchObject({ size: 99, ready: 99 });
+    expect((await all).filter(Boolean)).toHaveLength(98);
+    expect(slots(world)).toEqual([0]);
+  });
+});
+
 describe("removing a worker", () => {
   test("takes an idle one of the highest place and waits for its end", async () => {
     const world = await aStartedPool({ numWorkers: 3 });

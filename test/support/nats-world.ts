@@ -137,12 +137,22 @@ export class NatsPeer {
 /** Several drivers on one server, each with streams of its own unless told otherwise. */
 export class NatsWorld {
   readonly address: string;
-  readonly peer: NatsPeer;
+  readonly #peer: NatsPeer | undefined;
   readonly #drivers: Driver[] = [];
 
-  private constructor(address: string, peer: NatsPeer) {
+  private constructor(address: string, peer: NatsPeer | undefined) {
     this.address = address;
-    this.peer = peer;
+    this.#peer = peer;
+  }
+
+  get peer(): NatsPeer {
+    if (this.#peer === undefined) throw new Error("this world has no peer");
+    return this.#peer;
+  }
+
+  /** For addresses that only the driver understands. */
+  static openWithoutPeer(address: string): Promise<NatsWorld> {
+    return Promise.resolve(new NatsWorld(address, undefined));
   }
 
   static async open(address: string): Promise<NatsWorld> {
@@ -183,7 +193,7 @@ export class NatsWorld {
 
   async close(): Promise<void> {
     await Promise.all(this.#drivers.map((driver) => driver.close(AbortSignal.timeout(5_000))));
-    await this.peer.close();
+    await this.#peer?.close();
   }
 }
 

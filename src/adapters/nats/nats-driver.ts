@@ -11,6 +11,7 @@ import { JetStreamSetup, type PreparedStream } from "./jetstream-setup.ts";
 import type { NatsConnection } from "./nats-connection.ts";
 import { type DelayKeeper, NatsDelays } from "./nats-delays.ts";
 import type { NatsDelivery } from "./nats-delivery.ts";
+import { API_CODES, apiCodeOf } from "./nats-errors.ts";
 import { copyableHeaders, writeHeaders } from "./nats-headers.ts";
 import { NatsLink, type NatsLinkServices } from "./nats-link.ts";
 import { encodeJob } from "./nats-message.ts";
@@ -28,6 +29,7 @@ export interface NatsServices extends NatsLinkServices {
 
 const DELAY_REFUSED =
   "nats doesn't support delayed messages, see: https://github.com/nats-io/nats-streaming-server/issues/324";
+const MISSING: ReadonlySet<number> = new Set([API_CODES.consumerNotFound, API_CODES.streamNotFound]);
 const BATCH_STEP = 1000;
 /** Longest wait of the start for a server that does not answer: it is tried for on and on. */
 const START_PATIENCE_MS = 3_000;
@@ -179,7 +181,8 @@ export class NatsDriver implements Driver {
       this.#link.advance(found.ack_floor.stream_seq);
       return { active: found.num_ack_pending, delayed: 0, reserved: found.num_pending };
     } catch (error) {
-      throw new DriverUnavailableError("nats", { cause: error });
+      if (MISSING.has(apiCodeOf(error))) this.#link.repair("the consumer is not there");
+      throw new DriverUnavailableError("nats", { reason: messageOf(error), cause: error });
     }
   }
 

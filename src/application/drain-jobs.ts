@@ -51,6 +51,14 @@ export class DrainJobs {
   async execute(pools: readonly WorkerPool[], timeoutMs: number): Promise<void> {
     this.#drain.begin();
     this.#scheduler.stop();
+    // RoadRunner's words; there are no pollers here, what they stand for is the same.
+    this.#log.debug({}, "waiting for pollers to be finished");
+    await this.#finish(pools, timeoutMs);
+    this.#log.debug({}, "------> job poller was stopped <------");
+    this.#log.debug({}, "exited from jobs pipeline processor");
+  }
+
+  async #finish(pools: readonly WorkerPool[], timeoutMs: number): Promise<void> {
     const ended = Promise.all([
       ...this.#registry.all().map((pipeline) => this.#stop(pipeline, timeoutMs)),
       this.#idle(),
@@ -70,11 +78,13 @@ export class DrainJobs {
   /** Closes all drivers. Never rejects. */
   async close(timeoutMs: number): Promise<void> {
     await Promise.all(
-      this.#registry
-        .all()
-        .map((pipeline) =>
-          this.#attempt(pipeline, "close driver", timeoutMs, (signal) => pipeline.driver.close(signal)),
-        ),
+      this.#registry.all().map(async (pipeline) => {
+        const startedAt = this.#clock.elapsedMs();
+        await this.#attempt(pipeline, "close driver", timeoutMs, (signal) => pipeline.driver.close(signal));
+        const { name, driver } = pipeline.definition;
+        const elapsed = Math.round(this.#clock.elapsedMs() - startedAt);
+        this.#log.channel(driver).debug({ driver, pipeline: name, elapsed }, "pipeline was stopped");
+      }),
     );
   }
 

@@ -1,4 +1,6 @@
 import { expect, jest, test } from "@jest/globals";
+import { encodeFrame, FLAGS } from "../../src/adapters/goridge/frame.ts";
+import { RpcPeer } from "../support/rpc-peer.ts";
 import { Scene } from "../support/scene.ts";
 
 jest.setTimeout(60_000);
@@ -32,6 +34,12 @@ test("payloads, values of headers, malformed answers and secrets of the environm
     await scene.rpc
       .call("jobs.Declare", { pipeline: { name: "x", driver: "memory", prefetch: "many" } })
       .catch(() => undefined);
+    for (const bytes of brokenFrames("canary-payload")) await sendAlone(scene, bytes);
+    await scene.rpc.call("rpc.Config", true);
+    await scene.rpc.call("informer.Workers", "jobs");
+    await scene.rpc.call("jobsd.PushBatch", {
+      jobs: [{ id: "", payload: "Y2FuYXJ5", headers: { token: { value: ["canary"] } } }],
+    });
     for (const id of ["nacked", "crashed", "malformed"]) await scene.logged("job was given up", 1, id);
     for (const id of ["requeued", "error frame", "killed"]) {
       await scene.logged("job was processed successfully", 1, id);
@@ -45,3 +53,22 @@ test("payloads, values of headers, malformed answers and secrets of the environm
     expect(scene.daemon.logged("job processing was started").length).toBeGreaterThan(Object.keys(scripts).length);
   });
 });
+
+/** Pushes whose frame is broken in the ways a connection is closed for, with the text in their payload. */
+function brokenFrames(text: string): readonly Buffer[] {
+  const name = Buffer.from("jobs.Push");
+  const body = Buffer.from(JSON.stringify({ job: { id: "x", payload: text } }));
+  const sound = (...options: readonly number[]): Buffer => encodeFrame(FLAGS.json, options, [name, body]);
+  const checksum = sound(1, name.length);
+  checksum[6] = (checksum[6] ?? 0) ^ 0xff;
+  return [checksum, sound(1), sound(1, name.length, 3), sound(1, 9999), sound(1, name.length).subarray(0, -5)];
+}
+
+async function sendAlone(scene: Scene, bytes: Buffer): Promise<void> {
+  const target = scene.daemon.rpcTarget;
+  const peer = await RpcPeer.connect("path" in target ? `unix://${target.path}` : "");
+  peer.send(bytes);
+  peer.halfClose();
+  await peer.closedByServer();
+  peer.destroy();
+}

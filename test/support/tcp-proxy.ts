@@ -146,7 +146,7 @@ export class TcpProxy {
     this.#accepted += 1;
     client.on("error", () => undefined);
     if (this.#mode.t === "refuse") {
-      client.resetAndDestroy();
+      reset(client);
       return;
     }
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
@@ -217,14 +217,20 @@ export class TcpProxy {
     // Not reset on this side: what was sent might be dropped with it, and nothing would be broken in the middle.
     this.#pairs.delete(pair);
     to.end(chunk.subarray(0, budget));
-    from.resetAndDestroy();
+    reset(from);
     this.cut();
   }
 
   #reset(pair: Pair): void {
     this.#pairs.delete(pair);
-    for (const socket of [pair.client, pair.server]) if (!socket.destroyed) socket.resetAndDestroy();
+    for (const socket of [pair.client, pair.server]) reset(socket);
   }
+}
+
+/** Ends a connection at once. Node leaks the handle of one that is half closed, or not open yet, when it is reset. */
+function reset(socket: Socket): void {
+  if (socket.readyState === "open") socket.resetAndDestroy();
+  else socket.destroy();
 }
 
 /** Host and port of `host:port`, or of a URL. */

@@ -4,6 +4,7 @@ import type { Logger } from "../../domain/ports/logger.ts";
 import { FLAGS, type Frame } from "../goridge/frame.ts";
 import { FrameError, FrameReader } from "../goridge/frame-reader.ts";
 import { AnswerBuffer, type AnswerSlab } from "./answer-buffer.ts";
+import { loggedBytes, LOGGED_BYTES } from "./logged-bytes.ts";
 import { codecsOf } from "./rpc-codecs.ts";
 import { Alone, type RpcRouter } from "./rpc-router.ts";
 
@@ -52,7 +53,7 @@ const NO_PROGRESS: Progress = { t: "none" };
 const OPTIONS_PER_FRAME = 2;
 const DISCARD_FACTOR = 4;
 const LINGER_MS = 1000;
-const LOGGED_BYTES = 64;
+const NO_BYTES = Buffer.alloc(0);
 const NO_NAME = new Uint8Array(0);
 
 /**
@@ -131,7 +132,8 @@ export class RpcConnection {
     const limitMs = this.#progress.t === "header" ? headerTimeoutMs : bodyTimeoutMs;
     if (nowMs - this.#progress.sinceMs < limitMs) return;
     const waitingFor = this.#progress.t;
-    this.#warn(`no progress for ${limitMs} ms (${waitingFor})`, this.#reader.leftover(LOGGED_BYTES));
+    const begun = this.#reader.stage === "header" ? this.#reader.leftover(LOGGED_BYTES) : NO_BYTES;
+    this.#warn(`no progress for ${limitMs} ms (${waitingFor})`, begun);
     if (waitingFor === "answers") this.destroy();
     else this.#stopReading();
   }
@@ -215,12 +217,12 @@ export class RpcConnection {
     const { options, payload } = frame;
     const [sequenceId, methodBytes] = options;
     if (sequenceId === undefined || methodBytes === undefined || options.length !== OPTIONS_PER_FRAME) {
-      this.#warn(`request has ${options.length} options instead of ${OPTIONS_PER_FRAME}`, payload);
+      this.#warn(`request has ${options.length} options instead of ${OPTIONS_PER_FRAME}`, NO_BYTES);
       this.#stopReading();
       return;
     }
     if (methodBytes > payload.length) {
-      this.#warn(`length of the method name (${methodBytes}) is beyond the payload (${payload.length})`, payload);
+      this.#warn(`length of the method name (${methodBytes}) is beyond the payload (${payload.length})`, NO_BYTES);
       this.#stopReading();
       return;
     }
@@ -305,14 +307,7 @@ export class RpcConnection {
   }
 
   #warn(reason: string, bytes: Buffer): void {
-    const firstBytes = printable(bytes.subarray(0, LOGGED_BYTES));
+    const firstBytes = loggedBytes(bytes);
     this.#context.logger.warn({ peer: this.#peer, reason, firstBytes }, "an RPC connection is closed for a bad frame");
   }
-}
-
-/** Bytes as ASCII text, anything else escaped. */
-function printable(bytes: Buffer): string {
-  return bytes
-    .toString("latin1")
-    .replace(/[^ -~]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
 }

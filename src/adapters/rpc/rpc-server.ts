@@ -91,6 +91,7 @@ export class RpcServer {
     });
     if (this.#address.t === "unix") await chmod(this.#address.path, this.#options.socketMode);
     this.#warnAboutAddress();
+    this.#logger.debug({ address: this.#options.listen }, "plugin was started");
     this.#logger.info({ address: this.#options.listen, phpDsn: this.phpDsn }, "the RPC server is listening");
   }
 

@@ -189,7 +189,7 @@ describeWithPrivateBroker("nats", "an account without JetStream", () => {
       expect(await early).toMatchObject({ code: "JOBS_DRIVER_UNAVAILABLE", retryable: true });
       expect(pipeline.driver.link).toMatchObject({ reason: expect.stringContaining("JetStream is not enabled") });
 
-      settings.write(account("jetstream: enabled"));
+      settings.write(account("jetstream: enabled,"));
       await broker.restart();
 
       await pipeline.push({ id: "late" });

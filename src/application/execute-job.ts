@@ -25,6 +25,7 @@ import type { Scheduler, Ticket } from "../domain/scheduler.ts";
 import { AcknowledgedDelivery } from "./acknowledged-delivery.ts";
 import type { DeadLetters } from "./dead-letters.ts";
 import type { ExecutionFacts, ExecutionLog } from "./execution-log.ts";
+import { type ExecutionSpans, executionSpans } from "./job-spans.ts";
 import type { SettlementEnd, Settler } from "./settler.ts";
 
 /** Longest limit one job may ask for, seconds. */
@@ -64,7 +65,7 @@ class Execution implements WorkerTask {
     this.#owner = owner;
     this.ticket = ticket;
     this.delivery = delivery;
-    this.job = span === undefined ? job : job.withHeaders(span.inject(job.headers));
+    this.job = job;
     this.driver = ticket.flow.definition.driver;
     this.queue = delivery.queue;
     this.timeoutMs = timeoutOf(job);
@@ -101,15 +102,16 @@ export class ExecuteJob {
     drain.jobStarted();
     const delivery = this.#acknowledged(ticket);
     const job = this.#stamped(ticket, delivery);
-    const span = tracer.enabled ? tracer.start("jobs_listener", job.headers, {}) : undefined;
     const nowMs = clock.elapsedMs();
-    const execution = new Execution(this, ticket, delivery, job, nowMs, span);
+    const waitedMs = Math.max(0, nowMs - ticket.taken.arrival);
+    const spans = tracer.enabled ? this.#spans(ticket, job, waitedMs) : undefined;
+    const execution = new Execution(this, ticket, delivery, spans?.job ?? job, nowMs, spans?.execution);
     if (delivery.stale === true) {
       this.#dropStale(execution);
       return;
     }
     const { name, driver } = ticket.flow.definition;
-    metrics.started(name, driver, pool.name, Math.max(0, nowMs - ticket.taken.arrival) / 1000);
+    metrics.started(name, driver, pool.name, waitedMs / 1000);
     if (job.headers !== NO_HEADERS) this.#checkPool(execution);
     const { policy } = ticket.flow.definition;
     const { deliveries = 0 } = delivery;
@@ -119,6 +121,11 @@ export class ExecuteJob {
     }
     if (log.verbose) log.started(execution.facts);
     pool.run(execution);
+  }
+
+  #spans({ flow }: Ticket, job: Job, waitedMs: number): ExecutionSpans {
+    const { tracer, clock } = this.#parts;
+    return executionSpans(tracer, flow.definition, flow.driver.queue, job, clock.nowMs() - waitedMs);
   }
 
   /** Called by the pool, through the execution, when it is done with the job. */
@@ -247,6 +254,7 @@ export class ExecuteJob {
     // What was not done was reported when it failed.
     if (end === "done" && (log.verbose || decision.t !== "ack")) log.ended(decision, execution.facts);
     if (span !== undefined) {
+      span.set({ "rr.outcome": outcome });
       if (outcome === "failed" || outcome === "dead" || outcome === "retried") span.fail(outcome);
       span.end();
     }

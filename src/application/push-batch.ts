@@ -1,13 +1,13 @@
 import type { Drain } from "../domain/drain.ts";
 import { InvalidJobError, JobsError, messageOf, ShuttingDownError } from "../domain/errors.ts";
-import { NO_HEADERS } from "../domain/job-headers.ts";
 import type { Job } from "../domain/job.ts";
 import type { Pipeline, PipelineRegistry } from "../domain/pipeline-registry.ts";
 import type { Clock } from "../domain/ports/clock.ts";
 import type { PushFailure } from "../domain/ports/driver.ts";
 import type { Logger } from "../domain/ports/logger.ts";
 import type { Metrics } from "../domain/ports/metrics.ts";
-import type { Span, Tracer } from "../domain/ports/tracer.ts";
+import type { Tracer } from "../domain/ports/tracer.ts";
+import { batchSpan, driverSpan } from "./job-spans.ts";
 import { refuseWhileDraining, validateJob, withPipelineDefaults } from "./push-job.ts";
 
 /** Jobs that are checked and stored in one turn of the event loop; a larger batch lets others have their turn. */
@@ -168,15 +168,13 @@ export class PushBatch {
   ): Promise<readonly PushFailure[]> | readonly PushFailure[] {
     const { name, driver } = group.pipeline.definition;
     this.#metrics.pushRequested(name, driver, "batch", group.jobs.length);
-    const span = this.#tracer.enabled ? this.#span(group) : undefined;
+    const spans = this.#tracer.enabled ? this.#spans(group) : undefined;
     const startedAt = this.#clock.elapsedMs();
     const done = (failures: readonly PushFailure[]): readonly PushFailure[] => {
-      const [first] = failures;
-      if (first !== undefined) span?.fail(first.error);
-      span?.end();
+      spans?.end(failures);
       return this.#groupDone(group, failures, startedAt);
     };
-    if (span !== undefined) group.jobs = group.jobs.map((job) => job.withHeaders(span.inject(job.headers)));
+    if (spans !== undefined) group.jobs = spans.jobs;
     try {
       const pending = push();
       if (!(pending instanceof Promise)) return done(pending);
@@ -186,11 +184,20 @@ export class PushBatch {
     }
   }
 
-  /** Continues the trace of the first job. */
-  #span({ jobs, pipeline }: Group): Span {
-    const { name, driver } = pipeline.definition;
-    const parent = jobs[0]?.headers ?? NO_HEADERS;
-    return this.#tracer.start("push_batch", parent, { pipeline: name, driver, jobs: jobs.length });
+  /** The request's span, and one for each job, whose context the job carries. */
+  #spans({ jobs, pipeline }: Group): { readonly jobs: Job[]; end(failures: readonly PushFailure[]): void } {
+    const { definition, driver } = pipeline;
+    const request = batchSpan(this.#tracer, definition, driver.queue, jobs);
+    const pushes = jobs.map((job) => driverSpan(this.#tracer, definition, driver.queue, job, request));
+    return {
+      jobs: pushes.map(({ job }) => job),
+      end: (failures) => {
+        for (const { index, error } of failures) pushes[index]?.span.fail(error);
+        for (const { span } of pushes) span.end();
+        if (failures[0] !== undefined) request.fail(failures[0].error);
+        request.end();
+      },
+    };
   }
 
   /** Counts, and turns places in the group into places in the batch. */

@@ -6,6 +6,7 @@ import type { Pipeline, PipelineRegistry } from "../domain/pipeline-registry.ts"
 import type { Clock } from "../domain/ports/clock.ts";
 import type { Logger } from "../domain/ports/logger.ts";
 import type { Metrics } from "../domain/ports/metrics.ts";
+import { driverSpan, requestSpan } from "./job-spans.ts";
 import type { Tracer } from "../domain/ports/tracer.ts";
 
 /** Highest delay, so that it is exact in milliseconds everywhere: about 285 years. */
@@ -73,17 +74,20 @@ export class PushJob {
   }
 
   async #traced(pipeline: Pipeline, job: Job, startedAt: number): Promise<void> {
-    const { name, driver } = pipeline.definition;
-    const span = this.#tracer.start("push", job.headers, { pipeline: name, driver });
+    const { definition, driver } = pipeline;
+    const request = requestSpan(this.#tracer, definition, driver.queue, job);
+    const { span, job: pushed } = driverSpan(this.#tracer, definition, driver.queue, job, request);
     try {
       refuseWhileDraining(pipeline, this.#drain);
-      await pipeline.driver.push(withPipelineDefaults(job.withHeaders(span.inject(job.headers)), pipeline));
+      await driver.push(withPipelineDefaults(pushed, pipeline));
       this.#succeeded(pipeline, job, startedAt);
     } catch (error) {
       span.fail(error);
+      request.fail(error);
       throw this.#failed(pipeline, job, error);
     } finally {
       span.end();
+      request.end();
     }
   }
 

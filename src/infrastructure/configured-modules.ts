@@ -6,6 +6,10 @@ import type { Config } from "./config/config.ts";
  * once, before anything is resolved.
  */
 export async function loadConfiguredModules(container: Container, config: Config): Promise<void> {
+  if (config.otel !== undefined) {
+    const { loadOtelModule } = await import("./modules/otel.module.ts");
+    await loadOtelModule(container, config.otel);
+  }
   if (config.metrics !== undefined) {
     const { metricsModule } = await import("./modules/metrics.module.ts");
     container.load(metricsModule(config.metrics));

@@ -42,6 +42,7 @@ const PREFIXES = {
   "core-requeue-headers": "[JC-35]",
   "failure-attempts": "[JC-41]",
   "failure-auto-ack": "[JC-48]",
+  "connection-declared": "[JC-22]",
 } as const;
 
 describeWithPrivateBroker("beanstalk", "the Beanstalk driver", () => {

@@ -16,7 +16,16 @@ import { describe, expect, jest, test } from "@jest/globals";
 import { DaemonProcess } from "../../src/testing/daemon-process.ts";
 import { RpcClient } from "../../src/testing/rpc-client.ts";
 import { describeWithBroker, uniqueName } from "../support/brokers.ts";
-import { gone, Scene, sceneConfig, type SceneOptions, type WorkerRun, workerPids } from "../support/scene.ts";
+import {
+  gone,
+  Scene,
+  SCRIPT_WORKER,
+  sceneConfig,
+  testFile,
+  type SceneOptions,
+  type WorkerRun,
+  workerPids,
+} from "../support/scene.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
 
 jest.setTimeout(120_000);
@@ -63,6 +72,24 @@ describe("signals", () => {
       expect(sockets(scene.daemon.pid)).toBe(before);
       expect(scene.daemon.output.join("\n")).not.toMatch(/debugger|inspector/i);
     });
+  });
+});
+
+const autoload = process.env["JOBSD_PHP_AUTOLOAD"] ?? "";
+/** The stock worker, which reads on for ever when its input ends inside a payload, where it can be had. */
+const STOCK_WORKER = autoload === "" ? SCRIPT_WORKER : `php ${testFile("php/stock-answers.php")}`;
+
+test("[RPC-54] a daemon that is killed while it writes 64 MiB to a worker leaves no process that spins", async () => {
+  const command = STOCK_WORKER.replace("php ", "php -d memory_limit=1G ");
+  await Scene.with({ command, logLevel: "debug" }, async (scene) => {
+    const payload = Buffer.alloc(64 * 1024 * 1024, "x");
+    await scene.rpc.push({ pipeline: "p", id: "large", name: "ok", payload });
+    await scene.logged("job processing was started", 1, "large");
+
+    await scene.daemon.kill();
+
+    expect(workerPids(scene.daemon)).toHaveLength(1);
+    await gone(workerPids(scene.daemon));
   });
 });
 

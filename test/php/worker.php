@@ -112,6 +112,19 @@ function run(Worker $worker, Task $task): void
             note(['child' => proc_get_status($child)['pid']]);
             sleep(600);
             break;
+        case 'close-stdout': fclose(STDOUT); sleep(600); break;
+        case 'ignore-term': pcntl_signal(SIGTERM, SIG_IGN); sleep(600); break;
+        case 'fork':
+            // Two processes that answer the same job.
+            pcntl_fork();
+            $worker->answer(2);
+            sleep(600);
+            break;
+        case 'exit-later':
+            // Ends between two jobs.
+            $worker->answer(2);
+            usleep(100_000);
+            exit(0);
         case 'close-stdin': fclose(STDIN); $worker->answer(2); sleep(600); break;
         default: $worker->answer(2);
     }

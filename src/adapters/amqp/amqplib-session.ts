@@ -1,5 +1,6 @@
 import { type Channel, type ChannelModel, type ConfirmChannel, connect, credentials } from "amqplib";
 import type { CancelSignal } from "../../domain/cancel-signal.ts";
+import { InvalidPipelineError, messageOf } from "../../domain/errors.ts";
 import type { Clock } from "../../domain/ports/clock.ts";
 import type { Logger } from "../../domain/ports/logger.ts";
 import { type ConnectionOptions, type Mechanism, socketOptions } from "./amqp-address.ts";
@@ -83,6 +84,13 @@ export class AmqpConnection implements Session {
       });
       return new AmqpConnection(model, services);
     } catch (error) {
+      // The client keeps the broker's words to itself here: the only thing it can be refused is the virtual host.
+      if (messageOf(error).includes("got <ConnectionClose")) {
+        throw new InvalidPipelineError(
+          `amqp.addr: the broker refused virtual host ${JSON.stringify(url.vhost)}: it does not exist, or user ${JSON.stringify(url.user)} may not use it`,
+          { cause: error },
+        );
+      }
       throw translate(error, `connection to ${url.host}:${url.port}`);
     }
   }

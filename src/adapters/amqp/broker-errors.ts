@@ -21,6 +21,7 @@ export function brokerReplyIn(error: unknown): BrokerReply | undefined {
 
 /** True if trying again does not help: wrong password, other arguments, no permission. */
 export function isRefusal(error: unknown): boolean {
+  if (JobsError.is(error) && !error.retryable) return true;
   const reply = brokerReplyIn(error instanceof Error && error.cause !== undefined ? error.cause : error);
   return reply !== undefined && REFUSALS.has(reply.code);
 }

@@ -37,7 +37,7 @@ export interface BatcherParts {
 export class EntryBatcher<T> {
   readonly #call: BatchCall<T>;
   readonly #parts: BatcherParts;
-  readonly #waitMs: number;
+  readonly #distanceMs: number;
   readonly #waiting: Entry<T>[] = [];
   #timer: Timer | undefined;
   #requests = 0;
@@ -46,10 +46,10 @@ export class EntryBatcher<T> {
   #open = 0;
   #idle: (() => void)[] = [];
 
-  /** @param waitMs how long an entry waits for others at most; 0 = not at all */
-  constructor(call: BatchCall<T>, waitMs: number, parts: BatcherParts) {
+  /** @param distanceMs between two requests that are not full, so how long an entry waits at most; 0 = each goes alone */
+  constructor(call: BatchCall<T>, distanceMs: number, parts: BatcherParts) {
     this.#call = call;
-    this.#waitMs = waitMs;
+    this.#distanceMs = distanceMs;
     this.#parts = parts;
   }
 
@@ -63,7 +63,7 @@ export class EntryBatcher<T> {
     return new Promise((resolve, reject) => {
       this.#open += 1;
       this.#waiting.push({ value, deadlineMs, resolve, reject, failures: 0 });
-      if (this.#waitMs === 0 || this.#waiting.length >= BATCH_ENTRIES) this.#sendWaiting();
+      if (this.#distanceMs === 0 || this.#waiting.length >= BATCH_ENTRIES) this.#sendWaiting();
       else this.#timer ??= this.#arm();
     });
   }
@@ -81,11 +81,11 @@ export class EntryBatcher<T> {
     });
   }
 
-  /** After a while without requests there is nothing to wait for but what comes in the same turn. */
+  /** Requests keep a distance; after a while without one there is nothing to wait for but what comes in the same turn. */
   #arm(): Timer {
     const { clock } = this.#parts;
     const sinceLastMs = clock.elapsedMs() - this.#sentAtMs;
-    return clock.startTimer(Math.max(0, this.#waitMs - sinceLastMs), () => {
+    return clock.startTimer(Math.max(0, this.#distanceMs - sinceLastMs), () => {
       this.#sendWaiting();
     });
   }
@@ -95,7 +95,7 @@ export class EntryBatcher<T> {
     this.#timer = undefined;
     if (this.#waiting.length > 0) this.#sentAtMs = this.#parts.clock.elapsedMs();
     while (this.#waiting.length > 0 && this.#requests < MAX_REQUESTS) {
-      const count = this.#waitMs === 0 ? 1 : BATCH_ENTRIES;
+      const count = this.#distanceMs === 0 ? 1 : BATCH_ENTRIES;
       void this.#send(this.#waiting.splice(0, count));
     }
   }
@@ -110,7 +110,8 @@ export class EntryBatcher<T> {
       if (fault === undefined) this.#close(entry.resolve);
       else this.#failed(entry, fault);
     }
-    if (this.#timer === undefined || this.#waiting.length >= BATCH_ENTRIES) this.#sendWaiting();
+    if (this.#waiting.length >= BATCH_ENTRIES) this.#sendWaiting();
+    else if (this.#waiting.length > 0) this.#timer ??= this.#arm();
   }
 
   async #request(entries: readonly Entry<T>[]): Promise<EntryFaults | SqsFault> {

@@ -14,8 +14,11 @@ const RETRY = { initialMs: 100, maxMs: 6_000 } as const;
 const DENIED_RETRY = { initialMs: 5_000, maxMs: 60_000 } as const;
 /** Between empty answers of a queue that does not let a receive wait. */
 const IDLE_PAUSE = { initialMs: 50, maxMs: 1_000 } as const;
-/** How long little credit waits to become enough for a full request, while there is work at hand. */
+/** How long little credit waits to become enough for a full request, while there is work at hand, and much work. */
 const GATHER_MS = 20;
+const GATHER_BUSY_MS = 250;
+/** Held messages that are much work. */
+const BUSY = 3 * BATCH_ENTRIES;
 /** An answer may take so much longer than the server was asked to wait. */
 const ANSWER_MS = 15_000;
 /** After a stop a poll may take so much longer than it was to wait. */
@@ -122,7 +125,7 @@ export class Receiver {
   }
 
   #gather(): void {
-    this.#gatherTimer ??= this.#parts.clock.startTimer(GATHER_MS, () => {
+    this.#gatherTimer ??= this.#parts.clock.startTimer(this.#parts.held() >= BUSY ? GATHER_BUSY_MS : GATHER_MS, () => {
       this.#gatherTimer = undefined;
       this.#gathered = true;
       this.pump();

@@ -24,6 +24,9 @@ const SOCKETS_BESIDE_POLLS = 40;
 /** How long changes of visibility wait for each other. */
 const CHANGE_WAIT_MS = 10;
 
+/** Deletes that are no full request keep so many times `delete_batch_wait_ms` between them. */
+const DELETE_PATIENCE = 5;
+
 /** What the drivers of a daemon share. */
 export interface SqsServices {
   readonly clock: Clock;
@@ -117,7 +120,8 @@ export function assemble(
   const sender = new Sender({ ...common, link });
   const deletes = new EntryBatcher<string>(
     async (handles, signal) => session.deleteBatch((await link.up(signal)).url, handles, signal),
-    options.deleteWaitMs,
+    // In order the next job of a group waits for each delete; else only credit does.
+    options.fifo ? options.deleteWaitMs : DELETE_PATIENCE * options.deleteWaitMs,
     { clock, random },
   );
   const changes = new EntryBatcher<VisibilityChange>(

@@ -3,7 +3,7 @@ import { JobsError } from "../../domain/errors.ts";
 import { ACKED } from "../../domain/job-result.ts";
 import { anyOf, type Scenario, withoutBroker, withoutFault, withoutOrder } from "../scenario.ts";
 import { bounded, pause, rejection, until } from "../waiting.ts";
-import type { Stage } from "../stage.ts";
+import { PIPELINE, type Stage } from "../stage.ts";
 
 const signal = (): AbortSignal => AbortSignal.timeout(20_000);
 
@@ -240,6 +240,36 @@ export const connectionScenarios: readonly Scenario[] = [
 
       const { job } = await inbox.next(stage.redeliveryMs);
       stage.expect(job.id).toBe("a");
+    },
+  },
+  {
+    key: "connection-declared",
+    title: "keeps the priority of a declared pipeline, and whether it consumes, when its connection comes back",
+    limitMs: 120_000,
+    unless: anyOf(withoutBroker, withoutFault("cut")),
+    async run(stage: Stage): Promise<void> {
+      const daemon = await stage.daemon({ configured: false });
+      const options: Record<string, string> = { driver: stage.kind, name: PIPELINE, priority: "3" };
+      for (const [name, value] of Object.entries(stage.place.options)) {
+        options[name] = typeof value === "string" ? value : JSON.stringify(value);
+      }
+      await daemon.declare.execute(options);
+      await daemon.resume.execute([PIPELINE]);
+      const { driver } = daemon.registry.get(PIPELINE);
+
+      await stage.fault("cut")();
+      await stage.pushAgainAndAgain(driver, stage.job({ id: "resumed" }));
+      await daemon.ran(1, stage.redeliveryMs, "resumed");
+      await daemon.pause.execute([PIPELINE]);
+      await stage.fault("cut")();
+      await stage.pushAgainAndAgain(driver, stage.job({ id: "paused" }));
+      await pause(1500);
+
+      stage.expect(daemon.runs.some(({ id }) => id === "paused")).toBe(false);
+      const [stat] = await daemon.stat.execute();
+      stage.expect(stat ?? {}).toMatchObject({ pipeline: PIPELINE, priority: 3, ready: false });
+      await daemon.resume.execute([PIPELINE]);
+      await daemon.ran(1, stage.redeliveryMs, "paused");
     },
   },
   {

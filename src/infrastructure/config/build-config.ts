@@ -1,6 +1,7 @@
 import { DEFAULT_POLICY, type Policy, RR_POLICY } from "../../domain/policy.ts";
 import { HttpBuilder } from "./build-http.ts";
 import { LogsBuilder } from "./build-logs.ts";
+import { OtelBuilder } from "./build-otel.ts";
 import { PoolsBuilder } from "./build-pools.ts";
 import type {
   Config,
@@ -23,6 +24,7 @@ const LOOPBACK_HOSTS: readonly string[] = ["localhost", "::1"];
 
 /** Facts about the machine that defaults depend on. */
 export interface MachineFacts {
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly cpuCount: number;
   readonly memoryMaxBytes: number;
 }
@@ -54,6 +56,7 @@ export class ConfigBuilder {
       logs: new LogsBuilder(this.#input, this.#places, this.#problems).build(),
       status: http.status(),
       metrics: http.metrics(),
+      otel: new OtelBuilder(this.#input, this.#places, this.#problems, this.#facts.env).build(),
       amqp: this.#broker("amqp"),
       kafka: this.#broker("kafka"),
       sqs: this.#broker("sqs"),

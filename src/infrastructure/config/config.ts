@@ -19,6 +19,8 @@ export interface Config {
   readonly status: StatusConfig | undefined;
   /** Undefined without a section `metrics`. */
   readonly metrics: MetricsConfig | undefined;
+  /** Undefined without a section `otel`: nothing is traced. */
+  readonly otel: OtelConfig | undefined;
   /** Brokers of pipelines, each undefined if the file has no such section. */
   readonly amqp: AmqpInput | undefined;
   readonly kafka: KafkaInput | undefined;
@@ -58,6 +60,31 @@ export interface MetricsConfig extends HttpAddress {
   /** How long the endpoint goes on after the jobs have ended, so that the last numbers are fetched. */
   readonly lingerMs: number;
 }
+
+export interface OtelConfig {
+  readonly exporter: OtelExporterConfig;
+  /** Attributes of the resource. */
+  readonly resource: Readonly<Record<string, string>>;
+  /** Workers get the context of the delivery, as in RoadRunner, instead of that of their execution. */
+  readonly workersContinueDelivery: boolean;
+  /** One of OpenTelemetry's names; empty = the environment's. */
+  readonly sampler: string;
+  /** Share of traces, 0 to 1. */
+  readonly samplerRatio: number | undefined;
+}
+
+export type OtelExporterConfig =
+  | { readonly t: "console"; readonly stream: "stdout" | "stderr" }
+  | { readonly t: "zipkin"; readonly url: string }
+  | {
+      readonly t: "otlp";
+      readonly client: "http" | "grpc";
+      /** Undefined: the environment's, or OpenTelemetry's default. */
+      readonly url: string | undefined;
+      readonly compress: boolean;
+      /** Names lower case. */
+      readonly headers: Readonly<Record<string, string>>;
+    };
 
 export interface CollectorConfig {
   readonly type: string;

@@ -112,6 +112,7 @@ function buildConfig(
   }
   const usable = parsed.success ? parsed.data : rootSchema.parse(withoutPaths(data, parsed.error.issues));
   return new ConfigBuilder(usable, places, problems, {
+    env: source.env ?? process.env,
     cpuCount: source.cpuCount ?? availableParallelism(),
     memoryMaxBytes: source.memoryMaxBytes ?? defaultMemoryMaxBytes(readMemoryFacts()),
   }).build();

@@ -27,12 +27,14 @@ import { ResumePipelines } from "../../application/resume-pipelines.ts";
 import { RetryFailed } from "../../application/retry-failed.ts";
 import { ScaleWorkers } from "../../application/scale-workers.ts";
 import { StatPipelines } from "../../application/stat-pipelines.ts";
+import { withSpans } from "../../application/traced-use-cases.ts";
 import { redacted } from "../config/redact.ts";
 import { RpcDsn } from "../rpc-dsn.ts";
 import { TOKENS } from "../tokens.ts";
 import { RR_VERSION } from "../version.ts";
 
 const JOBS_USE_CASES = Symbol.for("jobsd.JobsUseCases") as ServiceIdentifier<JobsUseCases>;
+const PIPELINES = Symbol.for("jobsd.PipelineUseCases") as ServiceIdentifier<ReturnType<typeof withSpans>>;
 const WORKERS = Symbol.for("jobsd.WorkersUseCases") as ServiceIdentifier<WorkersUseCases>;
 const JOBSD = Symbol.for("jobsd.JobsdUseCases") as ServiceIdentifier<JobsdUseCases>;
 const FAILED_JOBS = Symbol.for("jobsd.FailedJobsUseCases") as ServiceIdentifier<FailedJobsUseCases>;
@@ -46,26 +48,15 @@ const serviceUseCases = new ContainerModule(({ bind }) => {
     .inSingletonScope();
   bind(JOBS_USE_CASES)
     .toResolvedValue(
-      (push, pushBatch, declare, destroy, pause, resume, list, stat) => ({
-        push,
-        pushBatch,
-        declare,
-        destroy,
-        pause,
-        resume,
-        list,
-        stat,
-      }),
-      [
-        PushJob,
-        PushBatch,
-        DeclarePipeline,
-        DestroyPipelines,
-        PausePipelines,
-        ResumePipelines,
-        ListPipelines,
-        StatPipelines,
-      ],
+      (push, pushBatch, pipelines) => ({ push, pushBatch, ...pipelines }),
+      [PushJob, PushBatch, PIPELINES],
+    )
+    .inSingletonScope();
+  bind(PIPELINES)
+    .toResolvedValue(
+      (tracer, declare, destroy, pause, resume, list, stat) =>
+        withSpans({ declare, destroy, pause, resume, list, stat }, tracer),
+      [TOKENS.Tracer, DeclarePipeline, DestroyPipelines, PausePipelines, ResumePipelines, ListPipelines, StatPipelines],
     )
     .inSingletonScope();
   bind(WORKERS)

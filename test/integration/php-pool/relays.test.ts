@@ -128,7 +128,7 @@ describeWithPhp("PHP workers that connect to the daemon", () => {
     expect(world.pool.workers()).toEqual([]);
   });
 
-  test("[POOL-15] are started whatever else connects: garbage, silence, port scans", async () => {
+  test("[POOL-15, RPC-56] are started whatever else connects: garbage, silence, port scans", async () => {
     await using open = await OpenRelays.at(tcpAddress());
     const { dsn } = open.relays;
     const silent = await Promise.all(Array.from({ length: 20 }, () => stranger(dsn)));

@@ -30,6 +30,7 @@ describeWithBroker("sqs", "an SQS pipeline in trouble", ({ address }) => {
     sink.onDeliver = ({ delivery }) => void delivery.settle(ACK);
     await driver.pushBatch(manyJobs(20));
     await eventually(() => sink.entries.length === 20, "the first jobs");
+    await server.emptied(queue);
 
     await proxy.shut();
     await eventually(() => driver.link.t === "degraded", "the outage");

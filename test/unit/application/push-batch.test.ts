@@ -153,10 +153,15 @@ describe("PushBatch", () => {
     await pending;
 
     expect(endedEarly).toBe(false);
-    expect(world.tracer.spans).toMatchObject([
-      { name: "push_batch", parent: headers, attributes: { pipeline: "mails", jobs: 2 }, errors: [], ended: true },
+    const [request, ...pushes] = world.tracer.spans;
+    expect(request).toMatchObject({ name: "push_batch", parent: "of-php", errors: [], ended: true });
+    expect(request?.attributes).toMatchObject({ "rr.pipeline": "mails", "messaging.batch.message_count": 2 });
+    expect(pushes).toMatchObject([
+      { name: "fake_push", parent: request?.id, ended: true },
+      { name: "fake_push", parent: request?.id, ended: true },
     ]);
-    expect(world.driver().pushed.map((job) => job.headers["traceparent"])).toEqual([["span-1"], ["span-1"]]);
+    expect(pushes[0]?.options.link).toEqual(headers);
+    expect(world.driver().pushed.map((job) => job.headers["traceparent"])).toEqual(pushes.map(({ id }) => [id]));
   });
 
   test("with tracing marks the span if a job failed", async () => {
@@ -166,7 +171,11 @@ describe("PushBatch", () => {
 
     await world.pushBatch.execute(jobs(2));
 
-    expect(world.tracer.spans).toMatchObject([{ errors: [down], ended: true }]);
+    expect(world.tracer.spans).toMatchObject([
+      { name: "push_batch", errors: [down], ended: true },
+      { name: "fake_push", errors: [down], ended: true },
+      { name: "fake_push", errors: [], ended: true },
+    ]);
   });
 });
 

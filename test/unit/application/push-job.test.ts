@@ -140,10 +140,11 @@ describe("PushJob", () => {
 
     await world.pushed({ headers });
 
-    expect(world.tracer.spans).toMatchObject([
-      { name: "push", parent: headers, attributes: { pipeline: "mails", driver: "fake" }, errors: [], ended: true },
-    ]);
-    expect(world.driver().pushed[0]?.headers["traceparent"]).toEqual(["span-1"]);
+    const [request, driver] = [world.tracer.span("push"), world.tracer.span("fake_push")];
+    expect(request).toMatchObject({ parent: "of-php", errors: [], ended: true });
+    expect(request.attributes).toMatchObject({ "rr.pipeline": "mails", "messaging.system": "fake" });
+    expect(driver).toMatchObject({ parent: request.id, errors: [], ended: true });
+    expect(world.driver().pushed[0]?.headers["traceparent"]).toEqual([driver.id]);
     expect(world.metrics.linesOf("pushSucceeded")).toHaveLength(1);
   });
 
@@ -154,7 +155,10 @@ describe("PushJob", () => {
 
     await expect(world.push.execute(aJob())).rejects.toBe(error);
 
-    expect(world.tracer.spans).toMatchObject([{ errors: [error], ended: true }]);
+    expect(world.tracer.spans).toMatchObject([
+      { name: "push", errors: [error], ended: true },
+      { name: "fake_push", errors: [error], ended: true },
+    ]);
     expect(world.metrics.linesOf("pushFailed")).toHaveLength(1);
   });
 });

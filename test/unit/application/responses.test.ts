@@ -127,7 +127,7 @@ describe("A worker's verdict", () => {
     expect(world.driver().settled).toEqual(["a nack"]);
     expect(world.store.entries).toEqual([]);
     expect(world.metrics.linesOf("executed")).toEqual(["executed mails fake failed 0"]);
-    expect(world.log.messages("error")).toContain("job was rejected, as jobsd.compat or its policy says");
+    expect(world.log.messages("warn")).toContain("job was rejected, as jobsd.compat or its policy says");
   });
 
   test("[JC-35] nack('x', true) with delay 3 runs again after 3 s with unchanged headers", async () => {

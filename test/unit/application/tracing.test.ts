@@ -17,13 +17,19 @@ describe("The span of an execution", () => {
     const seen = world.pool.running[0]?.task.job.headers["traceparent"];
 
     world.pool.answer("a", ACKED);
-    const endedEarly = world.tracer.spans[0]?.ended;
+    const endedEarly = world.tracer.span("jobs_listener").ended;
     world.driver().faults.letGo("settle");
     await world.settle();
 
-    expect(seen).toEqual(["span-1"]);
+    expect(seen).toEqual([world.tracer.span("jobs_listener").id]);
     expect(endedEarly).toBe(false);
-    expect(world.tracer.spans).toMatchObject([{ name: "jobs_listener", parent: headers, errors: [], ended: true }]);
+    expect(world.tracer.span("fake_listener")).toMatchObject({ parent: "of-push", errors: [], ended: true });
+    expect(world.tracer.span("jobs_listener")).toMatchObject({
+      parent: world.tracer.span("fake_listener").id,
+      errors: [],
+      ended: true,
+      attributes: { "messaging.message.id": "a", "rr.pipeline": "mails", "rr.outcome": "ok" },
+    });
   });
 
   test.each([
@@ -37,7 +43,7 @@ describe("The span of an execution", () => {
     world.pool.answer("a", result);
     await world.settle();
 
-    expect(world.tracer.spans).toMatchObject([{ errors: [error], ended: true }]);
+    expect(world.tracer.span("jobs_listener")).toMatchObject({ errors: [error], ended: true });
   });
 
   test.each<JobResult>([
@@ -49,7 +55,7 @@ describe("The span of an execution", () => {
 
     world.pool.answer("a", result);
 
-    expect(world.tracer.spans).toMatchObject([{ errors: [], ended: true }]);
+    expect(world.tracer.span("jobs_listener")).toMatchObject({ errors: [], ended: true });
   });
 
   test("leaves no trace in the headers of a job that is tried again", async () => {
@@ -62,6 +68,15 @@ describe("The span of an execution", () => {
       t: "retry",
       headers: toHeaders([["x-job-attempt", ["1"]]]),
     });
+  });
+
+  test("is not what the worker continues where that is asked for: then it is the delivery", async () => {
+    const world = await aBrokerWorld({}, { tracing: true });
+    world.tracer.workersContinueDelivery = true;
+
+    world.driver().deliver(aJob({ id: "a" }));
+
+    expect(world.pool.running[0]?.task.job.headers["traceparent"]).toEqual([world.tracer.span("fake_listener").id]);
   });
 
   test("does not exist while tracing is off", async () => {

@@ -59,13 +59,15 @@ describe("FakeTracer", () => {
   test("remembers spans and passes their ids on in headers", () => {
     const tracer = new FakeTracer();
 
-    const push = tracer.start("push", {}, { pipeline: "mails" });
+    const push = tracer.start("push", { kind: "server", parent: {}, attributes: { pipeline: "mails" } });
     const headers = push.inject({ a: ["1"] });
-    const listener = tracer.start("jobs_listener", headers, {});
+    const listener = tracer.start("jobs_listener", { kind: "internal", parent: headers, attributes: {} });
     listener.fail("broken");
     listener.end();
 
-    expect(listener.parent).toEqual({ a: ["1"], traceparent: ["span-1"] });
+    expect(headers).toEqual({ a: ["1"], traceparent: ["span-1"] });
+    expect(listener.parent).toBe("span-1");
+    expect(tracer.span("push")).toBe(push);
     expect(tracer.spans.map(({ name, ended }) => [name, ended])).toEqual([
       ["push", false],
       ["jobs_listener", true],

@@ -1,9 +1,19 @@
 import * as z from "zod";
 import { policySchema } from "./jobs-schema.ts";
 import { bool, boolOrTexts, bytes, durationOrSeconds, int, oneOf, text } from "./leaves.ts";
-import { later, named } from "./notes.ts";
+import { named } from "./notes.ts";
 
 const DAY_MS = 86_400_000;
+
+/** Names of OpenTelemetry's samplers. */
+const OTEL_SAMPLERS = [
+  "always_on",
+  "always_off",
+  "traceidratio",
+  "parentbased_always_on",
+  "parentbased_always_off",
+  "parentbased_traceidratio",
+] as const;
 
 /** Section `jobsd`: what this daemon adds. RoadRunner ignores it. */
 export const jobsdSchema = z.object({
@@ -27,9 +37,9 @@ export const jobsdSchema = z.object({
   shutdown: z.object({ linger: durationOrSeconds(0) }),
   metrics: z.object({ go_compat: bool(true), job_label: boolOrTexts(false) }),
   otel: z.object({
-    parent: later(oneOf("execution", ["execution", "listener"]), "nothing is traced", "execution"),
-    sampler: later(text(""), "nothing is traced", ""),
-    sampler_ratio: later(text(""), "nothing is traced", ""),
+    parent: oneOf("execution", ["execution", "listener"]),
+    sampler: oneOf("", ["", ...OTEL_SAMPLERS]),
+    sampler_ratio: text(""),
   }),
   logs: z.object({ channel_inherit: bool(true), split_errors: bool(false), job_summary: bool(false) }),
 });

@@ -9,6 +9,7 @@ import { logsSchema } from "./logs-schema.ts";
 import { metricsSchema } from "./metrics-schema.ts";
 import { natsSchema } from "./nats-schema.ts";
 import { later, laterSection, noEffect, notServed } from "./notes.ts";
+import { otelSchema } from "./otel-schema.ts";
 import { rpcSchema } from "./rpc-schema.ts";
 import { serverSchema } from "./server-schema.ts";
 import { sqsSchema } from "./sqs-schema.ts";
@@ -61,7 +62,7 @@ export const rootSchema = z.object({
   beanstalk: beanstalkSchema,
   metrics: metricsSchema,
   status: statusSchema,
-  otel: laterSection("nothing is traced"),
+  otel: otelSchema,
   http: notServed(),
   grpc: notServed(),
   temporal: notServed(),

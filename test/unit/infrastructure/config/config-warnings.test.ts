@@ -29,7 +29,6 @@ describe("a configuration with doubtful parts", () => {
     ],
     ["jobs: {pool: {dynamic_allocator: {spawn_rate: 101}}}", "spawn_rate: warning: is more than 100, which is used"],
     ["jobs: {pools: {a: {}, b: {}}, pipelines: {p: {driver: memory}}}", 'no pool is named: its jobs run in pool "a"'],
-    ["jobsd: {otel: {sampler: always_off}}", "jobsd.otel.sampler: warning: is accepted and has no effect yet"],
     ["jobs: {consume: [nope]}", 'there is no pipeline "nope" in this file'],
     ["jobs: {pool: {allocate_timeout: ''}}", "jobs.pool.allocate_timeout: warning: is empty, the default is used"],
     ["endure: {grace_period: $NOPE}", "endure.grace_period: warning: variable NOPE is not set"],

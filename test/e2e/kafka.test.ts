@@ -77,7 +77,7 @@ describeWithBroker("kafka", "the daemon on Kafka", ({ address }) => {
     });
   });
 
-  test("[KAFKA-4] [KAFKA-6] Declare takes what PHP sends; a second one of the name is refused and changes nothing", async () => {
+  test("[KAFKA-4, KAFKA-6] Declare takes what PHP sends; a second one of the name is refused and changes nothing", async () => {
     const topic = await world.topic(1);
     const declared = {
       driver: "kafka",

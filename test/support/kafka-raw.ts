@@ -1,9 +1,12 @@
+import { pbkdf2Sync, randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 
 const PRODUCE = 0;
 /** The first that takes zstd. */
 const PRODUCE_VERSION = 7;
+const ALTER_SCRAM = 51;
+const NO_TAGS = Buffer.from([0]);
 const TIMEOUT_MS = 10_000;
 
 /**
@@ -12,8 +15,7 @@ const TIMEOUT_MS = 10_000;
  * @returns the offset of its first record
  * @throws the broker refused it
  */
-export function produceBatch(address: string, topic: string, partition: number, batch: Buffer): Promise<number> {
-  const [host = "", port = ""] = address.split(":");
+export async function produceBatch(address: string, topic: string, partition: number, batch: Buffer): Promise<number> {
   // A producer's batch begins at 0: the broker numbers it. The checksum does not cover this field.
   const stored = Buffer.from(batch).fill(0, 0, 8);
   const body = Buffer.concat([
@@ -31,6 +33,52 @@ export function produceBatch(address: string, topic: string, partition: number, 
     int32(stored.length),
     stored,
   ]);
+  const answer = await exchange(address, body);
+  // Length, correlation id, one topic with its name, one partition.
+  const at = 4 + 4 + 4 + 2 + Buffer.byteLength(topic) + 4 + 4;
+  const code = answer.readInt16BE(at);
+  if (code !== 0) throw new Error(`the broker refused the batch: error ${code}`);
+  return Number(answer.readBigInt64BE(at + 2));
+}
+
+/**
+ * Gives a user a password for both SCRAM mechanisms.
+ *
+ * @throws the broker did not take it
+ */
+export async function setScramPassword(address: string, name: string, password: string): Promise<void> {
+  const iterations = 4096;
+  const header = Buffer.concat([int16(ALTER_SCRAM), int16(0), int32(1), text("test"), NO_TAGS]);
+  // One request for each: a user may stand only once in one.
+  for (const [mechanism, digest, length] of [
+    [1, "sha256", 32],
+    [2, "sha512", 64],
+  ] as const) {
+    const salt = randomBytes(16);
+    const salted = pbkdf2Sync(password, salt, iterations, length, digest);
+    const user = [
+      compact(Buffer.from(name)),
+      Buffer.from([mechanism]),
+      int32(iterations),
+      compact(salt),
+      compact(salted),
+    ];
+    // No deletions, one upsertion.
+    const answer = await exchange(address, Buffer.concat([header, Buffer.from([1, 2]), ...user, NO_TAGS, NO_TAGS]));
+    // Length, correlation id, tags, throttle time, one result: name, error code.
+    const code = answer.readInt16BE(4 + 4 + 1 + 4 + 1 + 1 + Buffer.byteLength(name));
+    if (code !== 0) throw new Error(`the broker refused the password: error ${code}`);
+  }
+}
+
+/** Bytes with their length, plus one, before them. */
+function compact(bytes: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([bytes.length + 1]), bytes]);
+}
+
+/** Sends a request and gives the answer, its length included. */
+function exchange(address: string, body: Buffer): Promise<Buffer> {
+  const [host = "", port = ""] = address.split(":");
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), host, () => {
       socket.write(Buffer.concat([int32(body.length), body]));
@@ -42,11 +90,7 @@ export function produceBatch(address: string, topic: string, partition: number, 
       answer = Buffer.concat([answer, chunk]);
       if (answer.length < 4 || answer.length < 4 + answer.readInt32BE(0)) return;
       socket.destroy();
-      // Length, correlation id, one topic with its name, one partition.
-      const at = 4 + 4 + 4 + 2 + Buffer.byteLength(topic) + 4 + 4;
-      const code = answer.readInt16BE(at);
-      if (code === 0) resolve(Number(answer.readBigInt64BE(at + 2)));
-      else reject(new Error(`the broker refused the batch: error ${code}`));
+      resolve(answer);
     });
   });
 }

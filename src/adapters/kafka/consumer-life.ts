@@ -13,10 +13,15 @@ import type {
 } from "./kafka-session.ts";
 import type { OffsetCommits } from "./offset-commits.ts";
 import type { PartitionTracker } from "./partition-tracker.ts";
+import type { PoisonWatch } from "./poison-watch.ts";
 import { startPositions, type UnstartedPartition } from "./start-positions.ts";
 
 /** Before the start positions are looked up once more. */
 const START_RETRY_MS = 1000;
+
+/** How long a partition is fetched alone while one that can not be read is looked for, and the pause after it. */
+const PROBE_MS = 1500;
+const PROBE_PAUSE_MS = 1000;
 
 /** Why a consumer ended. */
 export type LifeEnd =
@@ -32,6 +37,7 @@ export interface LifeParts {
   readonly options: ConsumerOptions;
   readonly intake: KafkaIntake;
   readonly commits: OffsetCommits;
+  readonly poison: PoisonWatch;
   readonly admin: () => KafkaAdmin;
   readonly clock: Clock;
   readonly log: Logger;
@@ -51,6 +57,10 @@ export class ConsumerLife implements ConsumerEvents {
   #memberId: string | undefined;
   #epoch = 0;
   #startTimer: Timer | undefined;
+  #probeTimer: Timer | undefined;
+  /** Were fetched alone, to find one that can not be read. */
+  readonly #probed = new Set<PartitionTracker>();
+  #suspect: PartitionTracker | undefined;
   #lastSignMs: number;
   #over = false;
 
@@ -79,6 +89,7 @@ export class ConsumerLife implements ConsumerEvents {
   finish(end: LifeEnd): void {
     this.#over = true;
     this.#startTimer?.cancel();
+    this.#probeTimer?.cancel();
     this.#end(end);
   }
 
@@ -98,6 +109,7 @@ export class ConsumerLife implements ConsumerEvents {
       for (const partition of partitions) this.#assign(topic, partition, unstarted);
     }
     commits.resume();
+    if (this.#parts.poison.probing && this.#probeTimer === undefined) this.#probeNext();
     if (unstarted.length > 0) void this.#start(unstarted, this.#epoch);
     this.#parts.joined();
     intake.handOver();
@@ -127,12 +139,18 @@ export class ConsumerLife implements ConsumerEvents {
     this.finish({ t: "crashed", fault });
   }
 
+  /** The partition that is fetched alone while one that can not be read is looked for. */
+  get suspect(): PartitionTracker | undefined {
+    return this.#suspect;
+  }
+
   pauseFetch({ topic, partition }: PartitionTracker): void {
     this.#consumer?.pause(topic, [partition]);
   }
 
   resumeFetch(tracker: PartitionTracker): void {
-    if (!tracker.starting && this.#parts.intake.open) this.#consumer?.resume(tracker.topic, [tracker.partition]);
+    if (tracker.starting || !this.#parts.intake.open || this.#isHeldBack(tracker)) return;
+    this.#consumer?.resume(tracker.topic, [tracker.partition]);
   }
 
   /** Fetches nothing from now on. */
@@ -153,6 +171,8 @@ export class ConsumerLife implements ConsumerEvents {
     const { intake } = this.#parts;
     const known = intake.tracker(topic, partition);
     const tracker = known ?? intake.own(topic, partition);
+    const skip = this.#parts.poison.takeSkip(topic, partition);
+    if (skip !== undefined) tracker.skipTo(skip);
     if (tracker.next >= 0) this.#consumer?.seek(topic, partition, tracker.next);
     const spec = this.#specOf(topic, partition);
     // The client finds the start of the log, or what the group committed, by itself.
@@ -160,8 +180,39 @@ export class ConsumerLife implements ConsumerEvents {
       tracker.starting = true;
       unstarted.push({ topic, partition, spec });
     }
-    if (tracker.starting || tracker.paused || !intake.open) this.pauseFetch(tracker);
+    if (tracker.starting || tracker.paused || !intake.open || this.#isHeldBack(tracker)) this.pauseFetch(tracker);
     else this.resumeFetch(tracker);
+  }
+
+  #isHeldBack(tracker: PartitionTracker): boolean {
+    const { poison } = this.#parts;
+    if (poison.isBlocked(tracker.topic, tracker.partition)) return true;
+    return poison.probing && tracker !== this.#suspect;
+  }
+
+  /** The next partition is fetched, alone; after the last one all is well. */
+  #probeNext(): void {
+    const { intake, poison, clock } = this.#parts;
+    const next = intake.trackers.find(
+      (tracker) => !this.#probed.has(tracker) && !poison.isBlocked(tracker.topic, tracker.partition),
+    );
+    if (next === undefined) {
+      poison.passed();
+      // Once more from the start, with fetches of the usual size.
+      this.finish({ t: "topics" });
+      return;
+    }
+    this.#probed.add(next);
+    this.#suspect = next;
+    this.resumeFetch(next);
+    this.#probeTimer = clock.startTimer(PROBE_MS, () => {
+      this.#suspect = undefined;
+      this.pauseFetch(next);
+      // A fetch of this one may still be under way.
+      this.#probeTimer = clock.startTimer(PROBE_PAUSE_MS, () => {
+        this.#probeNext();
+      });
+    });
   }
 
   #specOf(topic: string, partition: number): OffsetSpec {

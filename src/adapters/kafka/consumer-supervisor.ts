@@ -8,6 +8,8 @@ import type { KafkaIntake } from "./kafka-intake.ts";
 import type { Assignment, FaultKind, KafkaAdmin, KafkaClients, KafkaConsumer, KafkaFault } from "./kafka-session.ts";
 import type { OffsetCommits } from "./offset-commits.ts";
 import type { PartitionTracker } from "./partition-tracker.ts";
+import { startPositions } from "./start-positions.ts";
+import { type PartitionPosition, PoisonWatch } from "./poison-watch.ts";
 import { TopicSelection } from "./topic-selection.ts";
 
 /** Waits between two lives: from the first, doubled, up to the one of the kind. */
@@ -58,10 +60,13 @@ export interface SupervisorParts {
 export class ConsumerSupervisor {
   readonly #parts: SupervisorParts;
   readonly #topics: TopicSelection;
+  readonly #poison: PoisonWatch;
   #life: ConsumerLife | undefined;
   #consumer: KafkaConsumer | undefined;
   #loop: Promise<void> | undefined;
   #stopping = false;
+  /** Why the last life ended, or could not begin. */
+  lastFault: KafkaFault | undefined;
   #wake: (() => void) | undefined;
   #first: Promise<KafkaFault | undefined> = Promise.resolve(undefined);
   #firstDone: (fault: KafkaFault | undefined) => void = () => undefined;
@@ -70,13 +75,15 @@ export class ConsumerSupervisor {
     this.#parts = parts;
     const { subscription } = parts.options;
     this.#topics = new TopicSelection(subscription, parts.autoCreateTopics, parts.admin);
+    const { pipeline, clock, log } = parts;
+    this.#poison = new PoisonWatch({ pipeline, skip: parts.options.skipUndecodable, clock, log });
   }
 
   get running(): boolean {
     return this.#loop !== undefined && !this.#stopping;
   }
 
-  /** Resolves when the consumer is in its group, or with the first reason why it is not. Goes on trying. */
+  /** Resolves when the consumer is in its group, or with a reason that does not pass by itself. Goes on trying. */
   async start(): Promise<KafkaFault | undefined> {
     if (this.running) return this.#life?.isJoined === true ? undefined : this.#first;
     await this.#loop;
@@ -141,7 +148,9 @@ export class ConsumerSupervisor {
     const fields = { pipeline, attempt: failures, code: fault.code, reason: fault.message, err: fault };
     log.error(fields, "kafka consumer ended, it is started again");
     this.#parts.report(fault);
-    this.#firstDone(fault);
+    this.lastFault = fault;
+    // What passes by itself is waited for: a broker that has just started, a leader that moves.
+    if (fault.kind !== "unreachable" && fault.kind !== "busy" && fault.kind !== "stale_group") this.#firstDone(fault);
   }
 
   async #live(): Promise<LifeEnd> {
@@ -151,6 +160,7 @@ export class ConsumerSupervisor {
       options,
       intake,
       commits,
+      poison: this.#poison,
       admin,
       clock,
       log,
@@ -174,6 +184,7 @@ export class ConsumerSupervisor {
     }
     const end = await life.ended;
     watch.cancel();
+    if (end.t === "crashed") this.#poison.crashed(end.fault, await this.#positionOf(life.suspect));
     await this.#close(consumer, end);
     return end;
   }
@@ -195,8 +206,9 @@ export class ConsumerSupervisor {
         topics,
         fromBeginning: start.type !== "AtEnd" && start.type !== "WithEpoch",
         partitions: subscription.t === "partitions" ? assignmentOf(subscription.partitions) : undefined,
-        maxBytes: options.maxFetchBytes,
-        maxPartitionBytes: options.maxPartitionBytes,
+        // One batch at a time, so that a batch that can not be read spoils no other.
+        maxBytes: this.#poison.probing ? 1 : options.maxFetchBytes,
+        maxPartitionBytes: this.#poison.probing ? 1 : options.maxPartitionBytes,
         minBytes: options.minFetchBytes,
         readUncommitted: options.readUncommitted,
         autoCreateTopics,
@@ -205,6 +217,21 @@ export class ConsumerSupervisor {
       },
       life,
     );
+  }
+
+  /** Where the next fetch of the partition would begin. Never rejects. */
+  async #positionOf(tracker: PartitionTracker | undefined): Promise<PartitionPosition | undefined> {
+    if (tracker === undefined) return undefined;
+    const { topic, partition, next } = tracker;
+    if (next >= 0) return { topic, partition, offset: next };
+    try {
+      const { admin, options } = this.#parts;
+      const spec = { type: "AtStart", value: 0 } as const;
+      const [start] = await startPositions(admin(), options.groupId, [{ topic, partition, spec }]);
+      return start;
+    } catch {
+      return undefined;
+    }
   }
 
   async #close(consumer: KafkaConsumer | undefined, end: LifeEnd): Promise<void> {
@@ -254,7 +281,7 @@ export class ConsumerSupervisor {
 
   #backOff(end: LifeEnd, failures: number): Promise<void> {
     if (this.#stopping) return Promise.resolve();
-    const kind = end.t === "crashed" ? end.fault.kind : "unreachable";
+    const kind = end.t === "crashed" && !this.#poison.probing ? end.fault.kind : "unreachable";
     const limitMs = Math.min(MAX_BACKOFF_MS[kind], FIRST_BACKOFF_MS * 2 ** Math.min(failures - 1, 10));
     // Between half and all of it, so that many daemons do not come back at once.
     const waitMs = limitMs * (0.5 + this.#parts.random.next() / 2);

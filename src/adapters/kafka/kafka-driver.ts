@@ -130,7 +130,8 @@ export class KafkaDriver implements Driver {
     intake.open = true;
     supervisor.resumeAll();
     intake.handOver();
-    const fault = await Promise.race([supervisor.start(), aborted(signal)]);
+    const late = aborted(signal).then((fault) => supervisor.lastFault ?? fault);
+    const fault = await Promise.race([supervisor.start(), late]);
     // A topic that does not exist yet is consumed as soon as it does: that is a pipeline that runs.
     if (fault === undefined || fault.kind === "unknown_topic") return;
     throw new DriverUnavailableError(this.kind, { cause: fault });

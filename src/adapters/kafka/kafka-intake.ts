@@ -359,7 +359,8 @@ export class KafkaIntake implements DeliveryOwner {
   #hasRoom(tracker: PartitionTracker): boolean {
     const { window } = this.#parts;
     const lowWater = Math.min(LOW_WATER, window / 2);
-    return tracker.buffered <= lowWater && tracker.span < (tracker.paused ? window / 2 : window);
+    if (tracker.buffered > lowWater) return false;
+    return tracker.paused ? tracker.span <= window / 2 : tracker.span < window;
   }
 
   #pauseFetch(tracker: PartitionTracker): void {

@@ -8,6 +8,7 @@ import {
   startPrivateBroker,
   uniqueName,
 } from "../../support/brokers.ts";
+import { gzipBatch, produceBatch } from "../../support/kafka-raw.ts";
 import { type KafkaPipeline, KafkaWorld, NO_SIGNAL, until } from "../../support/kafka-world.ts";
 import { TcpProxy } from "../../support/tcp-proxy.ts";
 
@@ -89,6 +90,37 @@ describeWithPrivateBroker("kafka", "kafka: faults", () => {
       expect(failures).toEqual([]);
       expect(await missing).toContain("UNKNOWN_TOPIC_OR_PARTITION");
       expect(await driver.pushBatch([aJob("more", { kafka: at(topic) })])).toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "[KAFKA-44] a batch that can not be read is reported with its place, other partitions go on, and it is skipped on demand",
+    async () => {
+      const topic = await behind.topic(2);
+      // Small on the wire, larger than a batch may become: nothing a broker would object to.
+      const huge = Buffer.alloc(70 * 2 ** 20);
+      await behind.produce(topic, [{ key: "before", value: "x", partition: 0 }]);
+      await produceBatch(broker.address, topic, 0, gzipBatch(huge));
+      await behind.produce(topic, [
+        { key: "after", value: "x", partition: 0 },
+        { key: "beside", value: "x", partition: 1 },
+      ]);
+      const group = uniqueName("g");
+      const stuck = acknowledging(await grouped(topic, group));
+      await stuck.driver.resume(NO_SIGNAL);
+
+      const message = "a batch can not be read, its partition stands still";
+      await until("the report", () => stuck.logger.messages("error").includes(message));
+      await until("the other partition", () => stuck.sink.jobIds.includes("beside"));
+      const fields = stuck.logger.records.find((record) => record.message === message)?.fields;
+      expect(fields).toMatchObject({ topic, partition: 0, offset: 1 });
+      expect(stuck.sink.jobIds).not.toContain("after");
+      await world.close(stuck);
+
+      const skipping = acknowledging(await grouped(topic, group, { skip_undecodable: true }));
+      await skipping.driver.resume(NO_SIGNAL);
+      await until("what is behind it", () => skipping.sink.jobIds.includes("after"));
     },
     TIMEOUT_MS,
   );

@@ -13,9 +13,6 @@ import { abandonable, withTimeout } from "./waiting.ts";
 const MAX_UNCONFIRMED = 10_000;
 /** The same in bytes of payload. One message of any size is always allowed. */
 const MAX_UNCONFIRMED_BYTES = 64 * 2 ** 20;
-/** Frames the client may buffer before it asks for a pause. */
-export const CHANNEL_BUFFER_FRAMES = 16_384;
-
 /** What the session tells its publisher. */
 export interface PublishEvents {
   /** It takes messages again. */

@@ -9,9 +9,6 @@
  */
 import type { Job } from "../../domain/job.ts";
 
-/** Name of jobs whose message is not RoadRunner's. */
-export const RAW_JOB_NAME = "deduced_by_rr";
-
 /** What a message of RoadRunner's form says. */
 export interface NatsEnvelope {
   readonly name: string;

@@ -18,5 +18,3 @@ export const tlsSchema = z.object({
   root_ca: text(""),
   client_auth_type: oneOf("no_client_cert", CLIENT_AUTH_TYPES),
 });
-
-export type TlsInput = z.output<typeof tlsSchema>;

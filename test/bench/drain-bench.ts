@@ -3,10 +3,12 @@ import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { encodeFrame, FLAGS } from "../../src/adapters/goridge/frame.ts";
 import { DaemonProcess } from "../../src/testing/daemon-process.ts";
 import { encodeBatch, type JobToPush, type RpcClient } from "../../src/testing/rpc-client.ts";
 import type { Figure } from "./figures.ts";
+import { againstLimit, cpuMs } from "./process-figures.ts";
 
 const WORKER = join(import.meta.dirname, "../../../test/bench/noop-worker.php");
 const BATCH = 1000;
@@ -95,40 +97,56 @@ async function drained(client: RpcClient): Promise<void> {
   }
 }
 
-/** Jobs per second of the daemon with this many workers, from Resume to the last acknowledgement. */
-async function daemonRate(workers: number, jobs: number): Promise<number> {
+interface Drained {
+  readonly rate: number;
+  /** Microseconds of the daemon's CPU for each job. */
+  readonly cpuMicros: number;
+}
+
+/** What the daemon does with this many workers, from Resume to the last acknowledgement. */
+async function daemonDrain(command: readonly string[], workers: number, jobs: number, more = ""): Promise<Drained> {
   const daemon = await DaemonProcess.start({
     config: [
-      `server: { command: ${JSON.stringify(["php", WORKER])} }`,
+      `server: { command: ${JSON.stringify(command)} }`,
       `jobs: { pool: { num_workers: ${workers} }, pipelines: { bench: { driver: memory } } }`,
+      more,
     ].join("\n"),
     logLevel: "info",
   });
   try {
     const client = await daemon.connect();
     await fill(client, jobs);
+    const cpuBefore = cpuMs(daemon.pid);
     const startedAt = performance.now();
     await client.call("jobs.Resume", { pipelines: ["bench"] });
     await drained(client);
     const rate = (jobs * 1000) / (performance.now() - startedAt);
     client.close();
-    return rate;
+    return { rate, cpuMicros: ((cpuMs(daemon.pid) - cpuBefore) * 1000) / jobs };
   } finally {
     await daemon.stop();
   }
 }
 
+const PHP = ["php", WORKER];
+const ECHO = [process.execPath, fileURLToPath(new URL("./echo-worker.js", import.meta.url))];
+const ONE_AT_A_TIME = "jobsd: { pipelining: { max_depth: 1 } }";
+const DISPATCH_LIMIT_MICROS = 8;
+
 /** No-op jobs per second: against a worker alone, and against a loop that gives one frame at a time. */
 export async function drain(rounds: number, jobs: number): Promise<readonly Figure[]> {
-  const one: number[] = [];
-  const two: number[] = [];
+  const rates: Record<"one" | "two" | "four" | "single", number[]> = { one: [], two: [], four: [], single: [] };
   const worker: number[] = [];
   const loop: number[] = [];
+  const dispatch: number[] = [];
   for (let round = 0; round < rounds; round++) {
     worker.push(await workerRate(jobs));
-    one.push(await daemonRate(1, jobs));
-    two.push(await daemonRate(2, jobs));
+    rates.one.push((await daemonDrain(PHP, 1, jobs)).rate);
+    rates.two.push((await daemonDrain(PHP, 2, jobs)).rate);
+    rates.four.push((await daemonDrain(PHP, 4, jobs)).rate);
+    rates.single.push((await daemonDrain(PHP, 1, jobs / 4, ONE_AT_A_TIME)).rate);
     loop.push(await loopRate(jobs / 4));
+    dispatch.push((await daemonDrain(ECHO, 1, jobs)).cpuMicros);
   }
   const figure = (path: string, ours: readonly number[], yardstick: readonly number[], ratio: number): Figure => ({
     path,
@@ -139,8 +157,10 @@ export async function drain(rounds: number, jobs: number): Promise<readonly Figu
     goal: { ratio, is: "at least" },
   });
   return [
-    figure("no-op jobs, 1 PHP worker", one, worker, 0.5),
-    figure("no-op jobs, 1 PHP worker, one frame at a time", one, loop, 0.9),
-    figure("no-op jobs, 2 PHP workers", two, worker, 0.65),
+    figure("no-op jobs, 1 PHP worker", rates.one, worker, 0.5),
+    figure("no-op jobs, 1 PHP worker, max_depth 1", rates.single, loop, 0.9),
+    figure("no-op jobs, 2 PHP workers", rates.two, worker, 0.65),
+    figure("no-op jobs, 4 PHP workers", rates.four, worker, 0.65),
+    againstLimit("dispatch to a peer that only echoes, CPU of each job", "µs", dispatch, DISPATCH_LIMIT_MICROS),
   ];
 }

@@ -3,6 +3,8 @@ import { measureBroker } from "./broker-bench.ts";
 import { BROKER_BENCHES } from "./brokers.ts";
 import { drain } from "./drain-bench.ts";
 import { type Figure, table } from "./figures.ts";
+import { life } from "./life-bench.ts";
+import { million } from "./million-bench.ts";
 import { pipelinedPush, pushBatch, singlePush } from "./push-bench.ts";
 import { queueCost } from "./queue-bench.ts";
 
@@ -31,6 +33,8 @@ const BENCHES: readonly Bench[] = [
     run: (short) => (short ? queueCost(1, [10_000], 10_000) : queueCost(5, [1_000_000, 10_000_000], 2_000_000)),
   },
   { name: "batch", needsPhp: false, run: (short) => (short ? pushBatch(1, 10) : pushBatch(7, 100)) },
+  { name: "life", needsPhp: true, run: (short) => life(short ? 1 : 7) },
+  { name: "million", needsPhp: false, run: (short) => (short ? million(1, 10_000, 1000) : million(1, 1_000_000)) },
   ...BROKER_BENCHES.map((bench): Bench => {
     const { kind } = bench;
     const run = (short: boolean): Promise<readonly Figure[]> => measureBroker(bench, addressOf(kind), short);

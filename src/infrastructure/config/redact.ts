@@ -16,6 +16,7 @@ const SECRET_WORDS: ReadonlySet<string> = new Set([
   "pwd",
   "secret",
   "secrets",
+  "seed",
   "token",
   "tokens",
 ]);
@@ -29,6 +30,9 @@ const SECRET_MAPS: ReadonlySet<string> = new Set(["headers"]);
 /** The password of `scheme://user:password@host`. */
 const URL_PASSWORD = /\b([a-z][a-z\d+.-]*:\/\/[^\s/:@]*):[^\s@]*(?:@[^\s/@]*)*@/gi;
 
+/** The token of `scheme://token@host`. A user without a password looks the same and is masked as well. */
+const URL_TOKEN = /\b([a-z][a-z\d+.-]*:\/\/)[^\s/:@]+@/gi;
+
 /** `--password=…`, `TOKEN=…` and the like inside a text. */
 const ASSIGNED_SECRET = /((?:password|passwd|secret|token|api[_-]?key)\s*[=:]\s*)\S+/gi;
 
@@ -40,7 +44,10 @@ export function redacted(value: unknown): unknown {
 function redact(value: unknown, key: string): unknown {
   if (isSecret(key)) return value === "" || value === null ? value : REDACTED;
   if (typeof value === "string") {
-    return value.replaceAll(URL_PASSWORD, `$1:${REDACTED}@`).replaceAll(ASSIGNED_SECRET, `$1${REDACTED}`);
+    return value
+      .replaceAll(URL_PASSWORD, `$1:${REDACTED}@`)
+      .replaceAll(URL_TOKEN, `$1${REDACTED}@`)
+      .replaceAll(ASSIGNED_SECRET, `$1${REDACTED}`);
   }
   if (Array.isArray(value)) return value.map((item) => redact(item, key));
   if (typeof value !== "object" || value === null) return value;

@@ -323,3 +323,41 @@ describe("without fences", () => {
     expect(outcomes(tasks)).toEqual([["crash"], ["not_started"], ["not_started"], ["not_started"]]);
   });
 });
+
+describe("what several jobs in one worker save", () => {
+  const JOBS = 800;
+
+  /** Writes to the worker for so many no-op jobs, which the worker answers one by one, and the order of their results. */
+  async function run(
+    world: PoolWorld,
+    answer: (link: FakeLink) => void,
+  ): Promise<{ readonly writes: number; readonly inOrder: boolean }> {
+    const link = world.launcher.last;
+    const { sent } = link.relay;
+    const before = sent.length;
+    const given: RecordedTask[] = [];
+    let inOrder = true;
+    for (let done = 0; done < JOBS; done++) {
+      given.push(...fill(world));
+      // What was queued leaves at the end of the step.
+      await turns();
+      answer(link);
+      await turns();
+      inOrder &&= given[done]?.results.length === 1 && given[done + 1]?.results.length !== 1;
+    }
+    return { writes: sent.length - before, inOrder };
+  }
+
+  test("[JC-64] at depth 8 a worker is woken less than a third as often as at depth 1, and the order stays", async () => {
+    const deep = await run(await aTrustedPool({ pipelining: { ...PIPELINING, maxDepth: 8 } }), execute);
+    const single = await run(await aStartedPool({ pipelining: { maxDepth: 1, windowMs: 2, fence: false } }), (link) => {
+      link.answer();
+      link.listener.received();
+    });
+
+    expect(deep.inOrder).toBe(true);
+    expect(single.inOrder).toBe(true);
+    expect(single.writes).toBe(JOBS);
+    expect(deep.writes).toBeLessThan(JOBS / 3);
+  });
+});

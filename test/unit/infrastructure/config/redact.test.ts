@@ -9,6 +9,7 @@ describe("redacted", () => {
       otel: { headers: { "x-honeycomb-team": "h" } },
       server: { env: { DB_PASSWORD: "p", API_TOKEN: "t", APP_ENV: "prod" } },
       list: [{ secret: "s" }],
+      nats: { nkey_seed: "SU..." },
     };
 
     const text = JSON.stringify(redacted(lower(value)));
@@ -19,6 +20,7 @@ describe("redacted", () => {
       otel: { headers: { "x-honeycomb-team": M } },
       server: { env: { db_password: M, api_token: M, app_env: "prod" } },
       list: [{ secret: M }],
+      nats: { nkey_seed: M },
     });
   });
 
@@ -26,6 +28,7 @@ describe("redacted", () => {
     ["amqp://guest:pass@127.0.0.1:5672/", `amqp://guest:[redacted]@127.0.0.1:5672/`],
     ["amqp://guest:p@ss@host", "amqp://guest:[redacted]@host"],
     ["redis://:pass@host", "redis://:[redacted]@host"],
+    ["nats://t0ken@127.0.0.1:4222", "nats://[redacted]@127.0.0.1:4222"],
     ["tcp://127.0.0.1:6001", "tcp://127.0.0.1:6001"],
     ["php worker.php --password=x", "php worker.php --password=[redacted]"],
     ["user@example.org", "user@example.org"],

@@ -118,11 +118,15 @@ export class AmqpBench {
   }
 }
 
-/** Resolves as soon as `holds` does. @throws after `PATIENCE_MS` */
-export async function eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
+/** Resolves as soon as `holds` does. @throws after `patienceMs` */
+export async function eventually(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  patienceMs: number = PATIENCE_MS,
+): Promise<void> {
+  const deadline = Date.now() + patienceMs;
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`${what} did not come within ${PATIENCE_MS} ms`);
+    if (Date.now() > deadline) throw new Error(`${what} did not come within ${patienceMs} ms`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

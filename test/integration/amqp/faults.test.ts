@@ -177,6 +177,8 @@ describeWithPrivateBroker("amqp", "an AMQP pipeline and the faults of its broker
     "[AMQP-18] a consumer whose job ran into the broker's consumer timeout comes back by itself",
     async () => {
       await broker.ctl("eval", "application:set_env(rabbit, consumer_timeout, 2000).");
+      // Channels look at the time of their deliveries once a minute otherwise.
+      await broker.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 1000).");
       bench = new AmqpBench(broker.address);
       const { driver, sink } = await bench.pipeline({ ...bench.names(), durable: true, exchange_durable: true });
       const other = await bench.pipeline(bench.names());
@@ -185,7 +187,7 @@ describeWithPrivateBroker("amqp", "an AMQP pipeline and the faults of its broker
       await driver.resume(UNTIL_DONE);
       await eventually("the job", () => sink.entries.length === 1);
 
-      await eventually("the job again", () => sink.entries.length === 2);
+      await eventually("the job again", () => sink.entries.length === 2, 120_000);
       await expect(sink.at(0).settle({ t: "retry", headers: {}, delayMs: 0 })).rejects.toMatchObject({
         code: "JOBS_DRIVER_STALE_DELIVERY",
       });
@@ -193,6 +195,7 @@ describeWithPrivateBroker("amqp", "an AMQP pipeline and the faults of its broker
       await other.driver.push(aJob());
       await eventually("the other pipeline", () => other.sink.entries.length === 1);
       await broker.ctl("eval", "application:set_env(rabbit, consumer_timeout, 1800000).");
+      await broker.ctl("eval", "application:set_env(rabbit, channel_tick_interval, 60000).");
 
       expect(bench.metrics.linesOf("consumerRestarted")).toEqual(["consumerRestarted mails"]);
     },

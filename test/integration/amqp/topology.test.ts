@@ -66,7 +66,7 @@ describeWithBroker("amqp", "topology of an AMQP pipeline", ({ address }) => {
     ["Declare", '{"x-queue-mode":"lazy"}', { "x-queue-mode": "lazy" }],
     ["Declare with a number", '{"x-message-ttl":60000}', { "x-message-ttl": 60_000 }],
     ["Declare with a number as text", '{"x-message-ttl":"60000"}', { "x-message-ttl": 60_000 }],
-  ])("[AMQP-5] [AMQP-42] arguments from %s are those of the queue", async (_form, given, expected) => {
+  ])("[AMQP-5, AMQP-42] arguments from %s are those of the queue", async (_form, given, expected) => {
     const names = bench.names();
     await bench.pipeline({ ...names, durable: "true", queue_headers: given });
     const channel = await (await bench.client()).createChannel();

@@ -129,7 +129,9 @@ describe("SIGHUP", () => {
     await Scene.with({ logs: "channels: { jobs: { level: debug, output: [jobs.log] } }" }, async (scene) => {
       const file = join(scene.daemon.directory, "jobs.log");
       await scene.rpc.push({ pipeline: "p", id: "before" });
-      await scene.daemon.waitFor("the first record", () => read(file).includes('"ID":"before"'));
+      // The last record about the job: none comes after the file was moved.
+      const done = /"msg":"job was processed successfully","ID":"before"/;
+      await scene.daemon.waitFor("the last record of the job", () => done.test(read(file)));
       renameSync(file, `${file}.1`);
 
       scene.daemon.child.kill("SIGHUP");

@@ -13,6 +13,12 @@ import { abandonable, withTimeout } from "./waiting.ts";
 const MAX_UNCONFIRMED = 10_000;
 /** The same in bytes of payload. One message of any size is always allowed. */
 const MAX_UNCONFIRMED_BYTES = 64 * 2 ** 20;
+/**
+ * Payloads up to here are taken by any broker. A larger one is written alone until one of its size was confirmed: a
+ * broker that refuses it closes the channel, and nobody would know what became of those before it.
+ */
+const SURE_BYTES = 128 * 2 ** 10;
+
 /** What the session tells its publisher. */
 export interface PublishEvents {
   /** It takes messages again. */
@@ -40,6 +46,10 @@ export class PublishSession implements Session {
   readonly #declaring = new Map<string, Publication[]>();
   readonly #stopBlockedEvents: () => void;
   #unconfirmedBytes = 0;
+  /** Size of the largest payload the broker has confirmed. */
+  #provenBytes = SURE_BYTES;
+  /** One that is larger is on its way: nothing is written behind it. */
+  #probing = false;
   #nextTag = 1;
   #draining = false;
   #over = false;
@@ -98,7 +108,16 @@ export class PublishSession implements Session {
     return writable;
   }
 
-  /** Call only while it is writable. */
+  /** Whether this one may be written now. If not, `writable` is told when to ask again. */
+  takes({ message }: Publication): boolean {
+    if (!this.writable) return false;
+    const alone = message.body.length > this.#provenBytes;
+    if (!this.#probing && (!alone || this.#unconfirmed.size === 0)) return true;
+    this.#wasFull = true;
+    return false;
+  }
+
+  /** Call only if it takes the message. */
   write(publication: Publication): void {
     const { delay } = publication.message;
     if (delay === undefined || this.#delays.isFresh(delay, this.#clock.elapsedMs())) this.#publish(publication);
@@ -128,6 +147,7 @@ export class PublishSession implements Session {
       return;
     }
     publication.written = true;
+    if (message.body.length > this.#provenBytes) this.#probing = true;
     this.#unconfirmed.set(this.#nextTag, publication);
     this.#unconfirmedBytes += message.body.length;
     this.#nextTag += 1;
@@ -202,7 +222,12 @@ export class PublishSession implements Session {
     const publication = this.#unconfirmed.get(tag);
     if (publication === undefined) return;
     this.#unconfirmed.delete(tag);
-    this.#unconfirmedBytes -= publication.message.body.length;
+    const { length } = publication.message.body;
+    this.#unconfirmedBytes -= length;
+    if (length > this.#provenBytes) {
+      this.#probing = false;
+      if (error === undefined) this.#provenBytes = length;
+    }
     if (error !== undefined) publication.failed(error, false);
     else if (publication.returned === undefined) publication.confirmed();
     else this.#notRouted(publication, publication.returned);

@@ -61,10 +61,10 @@ export class Publisher implements PublishEvents {
   /** A channel is there, or takes messages again. */
   writable(): void {
     const { session } = this.#parts.link;
-    while (session?.writable === true) {
-      const publication = this.#waiting.shift();
-      if (publication === undefined) return;
-      session.write(publication);
+    for (let next = this.#waiting.first; next !== undefined; next = this.#waiting.first) {
+      if (session?.takes(next) !== true) return;
+      this.#waiting.shift();
+      session.write(next);
     }
   }
 
@@ -128,7 +128,7 @@ export class Publisher implements PublishEvents {
       return;
     }
     const { session } = this.#parts.link;
-    if (this.#waiting.length === 0 && session?.writable === true) session.write(publication);
+    if (this.#waiting.length === 0 && session?.takes(publication) === true) session.write(publication);
     else this.#waiting.push(publication);
   };
 

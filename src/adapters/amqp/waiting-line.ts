@@ -23,11 +23,15 @@ export class WaitingLine {
     this.#next = 0;
   }
 
-  shift(): Publication | undefined {
+  /** The one that is next; it stays in the line. */
+  get first(): Publication | undefined {
     this.#skipDone();
-    const publication = this.#items[this.#next];
-    if (publication !== undefined) this.#next += 1;
-    return publication;
+    return this.#items[this.#next];
+  }
+
+  /** Takes the next one out. */
+  shift(): void {
+    if (this.first !== undefined) this.#next += 1;
   }
 
   /** Empties the line. */

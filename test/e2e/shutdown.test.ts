@@ -130,8 +130,8 @@ describe("SIGHUP", () => {
       const file = join(scene.daemon.directory, "jobs.log");
       await scene.rpc.push({ pipeline: "p", id: "before" });
       // The last record about the job: none comes after the file was moved.
-      const done = /"msg":"job was processed successfully","ID":"before"/;
-      await scene.daemon.waitFor("the last record of the job", () => read(file).includes('"msg":"job was processed successfully","ID":"before"'));
+      const done = '"msg":"job was processed successfully","ID":"before"';
+      await scene.daemon.waitFor("the last record of the job", () => read(file).includes(done));
       renameSync(file, `${file}.1`);
 
       scene.daemon.child.kill("SIGHUP");

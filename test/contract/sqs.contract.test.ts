@@ -81,10 +81,6 @@ describeWithBroker("sqs", "the SQS driver", ({ address }) => {
         restartBroker: async () => {
           await broker?.restart();
         },
-        killBroker: async () => {
-          await broker?.kill();
-          await broker?.start();
-        },
       },
       remove: async () => {
         await server.deleteQueue(queue).catch(() => undefined);
@@ -118,7 +114,8 @@ describeWithBroker("sqs", "the SQS driver", ({ address }) => {
       redeliveryMs: VISIBILITY_SEC * 1000 + 1000,
       faults: [
         ...(["cut", "refuse", "stall", "slow", "resetAfter", "deleteQueue"] as const),
-        ...(ownBroker ? (["restartBroker", "killBroker"] as const) : []),
+        // Not killed: the test server writes messages to its disk a moment after it has confirmed them.
+        ...(ownBroker ? (["restartBroker"] as const) : []),
       ],
     },
     place,

@@ -300,3 +300,12 @@ describe("the choice of the pool", () => {
     expect(world.scheduler.take("slow")).toBeDefined();
   });
 });
+
+describe("a flow whose driver is still being built", () => {
+  test("has none to give, and says of which pipeline", () => {
+    const { scheduler } = new World();
+    const flow = scheduler.addFlow(aFlowSpec({ pipeline: "mails" }));
+
+    expect(() => flow.driver).toThrow("pipeline mails has no driver yet");
+  });
+});

@@ -157,16 +157,14 @@ describe("the metrics endpoint", () => {
   });
 
   const promtool = spawnSync("promtool", ["--version"]).status === 0;
-  (promtool ? test : test.skip)("is accepted by Prometheus' own checker (promtool)", async () => {
+  const checker = "is accepted by Prometheus' own checker";
+  (promtool ? test : test.skip)(promtool ? checker : `${checker} (skipped: there is no promtool)`, async () => {
     const { text } = await scrape(scene);
 
     const checked = spawnSync("promtool", ["check", "metrics"], { input: text, encoding: "utf8" });
 
-    // It parses what it can not like: RoadRunner's names and help texts stay as they are.
-    expect(checked.stderr).not.toContain("error while linting");
-    expect(
-      checked.stderr.split("\n").filter((problem) => problem.startsWith("rr_jobs_") && /parse/i.test(problem)),
-    ).toEqual([]);
+    // 3: it parses, with remarks about RoadRunner's names and texts, which stay as they are; 1: it does not.
+    expect([0, 3]).toContain(checked.status);
   });
 
   test("[CFG-67] has the series RoadRunner's dashboard shows", async () => {
